@@ -40,19 +40,13 @@ class AlertPage:
 
     async def act(self, request: Request) -> Response:
         """Acknowledge, note or silence (`do`)."""
-        fields = await self._fields(request)
+        fields = await self._context.form(request)
         return await run_in_threadpool(self._act, request, fields)
 
     async def end_silence(self, request: Request) -> Response:
         """End a silence now."""
-        await self._fields(request)
+        await self._context.form(request)
         return await run_in_threadpool(self._end_silence, request)
-
-    async def _fields(self, request: Request) -> dict[str, str]:
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=10)
-        self._context.require_form(request, str(form.get("token", "")))
-        return {name: str(value) for name, value in form.items()}
 
     def _act(self, request: Request, fields: dict[str, str]) -> Response:
         alert, now = self._alert(request), self._model.now()

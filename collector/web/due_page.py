@@ -65,10 +65,8 @@ class DuePage:
 
     async def act(self, request: Request) -> Response:
         """Make or revoke the link of the calendar (`do`)."""
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=5)
-        self._context.require_form(request, str(form.get("token", "")))
-        return await run_in_threadpool(self._act, request, str(form.get("do", "")))
+        fields = await self._context.form(request, fields_most=5)
+        return await run_in_threadpool(self._act, request, fields.get("do", ""))
 
     def _act(self, request: Request, asked: str) -> Response:
         user, users = self._context.require_user(request), self._context.user_store

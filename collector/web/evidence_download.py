@@ -94,10 +94,7 @@ class EvidenceDownloads:
     async def _of(
         self, request: Request, answer: Callable[[Request, dict[str, str]], Response]
     ) -> Response:
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=10)
-        self._context.require_form(request, str(form.get("token", "")))
-        fields = {name: str(value) for name, value in form.items()}
+        fields = await self._context.form(request)
         return await run_in_threadpool(answer, request, fields)
 
     def _line(self, request: Request, fields: dict[str, str]) -> Response:

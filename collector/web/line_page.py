@@ -342,10 +342,7 @@ class LinePages:
 
     async def ask(self, request: Request) -> Response:
         """Send a command to the probe, if the user has the permission."""
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=10)
-        self._context.require_form(request, str(form.get("token", "")))
-        fields = {name: str(value) for name, value in form.items()}
+        fields = await self._context.form(request)
         return await run_in_threadpool(self._ask, request, fields)
 
     def _ask(self, request: Request, fields: dict[str, str]) -> Response:

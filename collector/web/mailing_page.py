@@ -47,10 +47,8 @@ class MailingPage:
 
     async def act(self, request: Request) -> Response:
         """Add, stop, resume, send now or remove (`do`), and redirect to the page."""
-        await run_in_threadpool(self._context.require, request, Permission.MAKE_REPORTS)
-        form = await request.form(max_files=0, max_fields=12)
-        self._context.require_form(request, str(form.get("token", "")))
-        fields = {name: str(form.get(name, "")) for name in _FIELDS}
+        sent = await self._context.form(request, 12, Permission.MAKE_REPORTS)
+        fields = {name: sent.get(name, "") for name in _FIELDS}
         return await run_in_threadpool(self._act, request, fields)
 
     def _act(self, request: Request, fields: dict[str, str]) -> Response:

@@ -78,10 +78,8 @@ class MaintenancePages:
         return await run_in_threadpool(self._act, request, fields)
 
     async def _form(self, request: Request) -> dict[str, str]:
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=12)
-        self._context.require_form(request, str(form.get("token", "")))
-        return {name: str(form.get(name, "")) for name in (*_FIELDS, "do", "last")}
+        sent = await self._context.form(request, fields_most=12)
+        return {name: sent.get(name, "") for name in (*_FIELDS, "do", "last")}
 
     def _announce(self, request: Request, fields: dict[str, str]) -> Response:
         user = self._context.require_user(request)

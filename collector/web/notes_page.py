@@ -38,19 +38,13 @@ class NotesPage:
 
     async def write(self, request: Request) -> Response:
         """Write a note (`starts`, `ends`, `text`)."""
-        fields = await self._fields(request)
+        fields = await self._context.form(request)
         return await run_in_threadpool(self._write, request, fields)
 
     async def change(self, request: Request) -> Response:
         """Correct or withdraw (`do`) a note whose last entry is `last`."""
-        fields = await self._fields(request)
+        fields = await self._context.form(request)
         return await run_in_threadpool(self._change, request, fields)
-
-    async def _fields(self, request: Request) -> dict[str, str]:
-        await run_in_threadpool(self._context.require_user, request)
-        form = await request.form(max_files=0, max_fields=10)
-        self._context.require_form(request, str(form.get("token", "")))
-        return {name: str(value) for name, value in form.items()}
 
     def _write(self, request: Request, fields: dict[str, str]) -> Response:
         line = self._line(request)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -136,6 +137,27 @@ class PageContext:
         if user is None:
             raise HTTPException(401, "sign in first")
         return user
+
+    async def form(
+        self, request: Request, fields_most: int = 10, permission: Permission | None = None
+    ) -> dict[str, str]:
+        """The fields of a form that a signed-in user has sent, its token checked.
+
+        Args:
+            request: the request; nothing of it is read before it is known who sends it.
+            fields_most: more are refused.
+            permission: what the user needs, if it is the same for everything in the form.
+
+        Raises:
+            HTTPException: see `require_user`, `require` and `require_form`.
+        """
+        if permission is None:
+            await run_in_threadpool(self.require_user, request)
+        else:
+            await run_in_threadpool(self.require, request, permission)
+        form = await request.form(max_files=0, max_fields=fields_most)
+        self.require_form(request, str(form.get("token", "")))
+        return {name: str(value) for name, value in form.items()}
 
     def require_form(self, request: Request, token: str) -> None:
         """Refuse a form without a valid token of this session, or of another origin (CSRF).

@@ -56,10 +56,7 @@ class RegistryProbePage:
 
     async def change(self, request: Request) -> Response:
         """Show what would change; apply it if the button of that name was pressed."""
-        await run_in_threadpool(self._context.require, request, Permission.EDIT_REGISTRY)
-        form = await request.form(max_files=0, max_fields=_FIELDS_MOST)
-        self._context.require_form(request, str(form.get("token", "")))
-        fields = {name: str(value) for name, value in form.items()}
+        fields = await self._context.form(request, _FIELDS_MOST, Permission.EDIT_REGISTRY)
         return await run_in_threadpool(self._change, request, fields)
 
     def _change(self, request: Request, form: dict[str, str]) -> Response:

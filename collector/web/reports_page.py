@@ -93,11 +93,9 @@ class ReportsPage:
 
     async def issue(self, request: Request) -> Response:
         """Issue a report and redirect to the list; for the button `draft` only show it."""
-        await run_in_threadpool(self._context.require, request, Permission.MAKE_REPORTS)
-        form = await request.form(max_files=0, max_fields=10)
-        self._context.require_form(request, str(form.get("token", "")))
+        sent = await self._context.form(request, permission=Permission.MAKE_REPORTS)
         names = ("what", "kind", "area", "period", "format", "do")
-        fields = {name: str(form.get(name, "")) for name in names}
+        fields = {name: sent.get(name, "") for name in names}
         if fields["do"] == "draft":
             return await run_in_threadpool(self._draft, request, fields)
         return await run_in_threadpool(self._issue, request, fields)
