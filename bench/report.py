@@ -127,23 +127,22 @@ def run(
             f"--{number.name}", dest="number", type=int, default=number.default, metavar="N",
             help=f"{number.help} (default: %(default)s)",
         )  # fmt: skip
-    for place, option in (("text", text), ("parts", parts)):
-        if option is not None:
-            parser.add_argument(
-                f"--{option.name}", dest=place, default=option.default, metavar="TEXT",
-                help=f"{option.help} (default: %(default)s)",
-            )  # fmt: skip
+    wanted = (("text", text), ("parts", parts))
+    texts = {place: option for place, option in wanted if option is not None}
+    for place, option in texts.items():
+        parser.add_argument(
+            f"--{option.name}", dest=place, default=option.default, metavar="TEXT",
+            help=f"{option.help} (default: %(default)s)",
+        )  # fmt: skip
     arguments = parser.parse_args()
     given = arguments.number if number is not None else 0
     command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
     if number is not None and given != number.default:
         command += f" --{number.name} {given}"
-    asked = {}
-    for place, option in (("text", text), ("parts", parts)):
-        if option is not None:
-            asked[place] = str(getattr(arguments, place))
-            if asked[place] != option.default:
-                command += f" --{option.name} {asked[place]}"
+    asked = {place: str(getattr(arguments, place)) for place in texts}
+    for place, option in texts.items():
+        if asked[place] != option.default:
+            command += f" --{option.name} {asked[place]}"
     resources.watch()
     resources.unwind_on_signals()
     here = machine(command, peers)
