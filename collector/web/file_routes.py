@@ -1,6 +1,6 @@
 """Floor 3. Tables of pages as files, all rows of what the page's parameters choose: CSV and XLSX.
 
-Those that belong to one page's filters alone stay with it (`alerts_page`, `isps_page` …).
+Those that have one page's filters stay with it (`alerts_page`, `isps_page`, `registry_page` …).
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from collector.web import registry_view, reports_view, search_view, system_view,
 from collector.web.downloads import FileTable
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import chosen_sorting, one_of, province_code
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
-from collector.web.table import in_order
 
 # At most so many rows of what only grows.
 _ROWS_MOST = 100_000
 
 
 class FileRoutes:
-    """`/audit`, `/registry`, `/registry/changes`, `/system`, `/search`, `/papers` as files."""
+    """`/audit`, `/registry/changes`, `/system`, `/search`, `/papers` as files."""
 
     def __init__(
         self,
@@ -46,8 +44,6 @@ class FileRoutes:
         self.routes = [
             Route("/audit.csv", self.audit),
             Route("/audit.xlsx", self.audit),
-            Route("/registry.csv", self.registry),
-            Route("/registry.xlsx", self.registry),
             Route("/registry/changes.csv", self.changes),
             Route("/registry/changes.xlsx", self.changes),
             Route("/system.csv", self.system),
@@ -66,23 +62,6 @@ class FileRoutes:
         self._context.require(request, Permission.READ_AUDIT)
         events = self._context.user_store.audit_events(_ROWS_MOST)
         return self._file(request, table_files.audit_table(events, self._locale(request)))
-
-    def registry(self, request: Request) -> Response:
-        """The lines of the offices that the page's filters choose, in its order."""
-        self._context.require(request, Permission.EDIT_REGISTRY)
-        locale, query = self._locale(request), request.query_params
-        registry, find = self._model.registry(), query.get("find", "").strip()[:QUERY_MOST]
-        filters = {
-            "province": province_code(query.get("province"), registry),
-            "group": one_of("group", query.get("group"), registry.groups),
-            "isp": one_of("isp", query.get("isp"), registry.isps),
-        }
-        sorting = chosen_sorting(request, registry_view.COLUMNS)
-        rows = registry_view.office_rows(registry, find, filters, locale)
-        if sorting.column:
-            rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
-        probes = [registry.probes[row.keys["probe"]] for row in rows]
-        return self._file(request, table_files.registry_table(probes, registry, locale))
 
     def changes(self, request: Request) -> Response:
         """Every applied change of the registry, newest first."""

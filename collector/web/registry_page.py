@@ -7,9 +7,10 @@ is what is applied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -39,7 +40,9 @@ from collector.web.query import (
     whole_number,
 )
 from collector.web.registry_words import change_rows
-from collector.web.table import heads, in_order, page_links, page_of
+from collector.web.responses import file_response
+from collector.web.table import Sorting, heads, in_order, page_links, page_of
+from collector.web.table_files import registry_table
 from runtime.problem import Problem
 from runtime.settings import SettingsError
 
@@ -50,8 +53,28 @@ _CHANGES_SHOWN, _LAST_CHANGES = 100, 10
 _TEXT_MOST, _TEXT_PROBES_MOST = 65_536, 500
 
 
+class _Asked(NamedTuple):
+    """The offices that an address asks for."""
+
+    find: str
+    filters: Mapping[str, str]
+    sorting: Sorting
+
+    @property
+    def order(self) -> dict[str, str]:
+        """The parameters of the order."""
+        column = self.sorting.column
+        return {"sort": column, "order": self.sorting.order if column else ""}
+
+    def rows(self, registry: Registry, locale: Locale) -> Sequence[view.OfficeRow]:
+        """The offices in the order that is asked for."""
+        rows = view.office_rows(registry, self.find, self.filters, locale)
+        column, order = self.sorting
+        return in_order(rows, lambda row: row.keys[column], order) if column else rows
+
+
 class RegistryPage:
-    """`/registry`, `/registry/changes`, `/registry/document`, `/registry.toml`."""
+    """`/registry` with its files, `/registry/changes`, `/registry/document`, `/registry.toml`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
@@ -60,6 +83,8 @@ class RegistryPage:
             Route("/registry", self.page, methods=["GET"]),
             # Where the document was sent before it had an address of its own.
             Route("/registry", self.change, methods=["POST"]),
+            Route("/registry.csv", self.file),
+            Route("/registry.xlsx", self.file),
             Route("/registry/changes", self.changes),
             Route("/registry/document", self.document, methods=["GET"]),
             Route("/registry/document", self.change, methods=["POST"]),
@@ -69,39 +94,48 @@ class RegistryPage:
     def page(self, request: Request) -> Response:
         """The offices. Filters: `find`, `province`, `group`, `isp`; `sort`, `order`, `page`."""
         self._context.require(request, Permission.EDIT_REGISTRY)
-        model, locale, query = self._model, self._context.locale(request), request.query_params
-        registry, find = model.registry(), query.get("find", "").strip()[:QUERY_MOST]
+        model, locale = self._model, self._context.locale(request)
+        registry, asked = model.registry(), self._asked(request)
+        rows = asked.rows(registry, locale)
+        shown = page_of(rows, page_number(request), view.ROWS_A_PAGE)
+        chosen = {"find": asked.find, **asked.filters, **asked.order}
+        link = links("/registry", chosen)
+        return self._context.render(
+            request,
+            "registry.html",
+            find=asked.find,
+            filters=asked.filters,
+            order=asked.order,
+            provinces=provinces_of(model.lines()),
+            groups=sorted((group.name, group.id) for group in registry.groups.values()),
+            isps=sorted((isp.name, isp.id) for isp in registry.isps.values()),
+            rows=shown.rows,
+            heads=heads(view.COLUMNS, asked.sorting, link, locale),
+            page=shown,
+            pages=page_links(shown, link),
+            file_query=urlencode({name: value for name, value in chosen.items() if value}),
+            applied="applied" in request.query_params,
+            recorded=self._recorded(_LAST_CHANGES, locale),
+            empty=not registry.probes,
+        )
+
+    def file(self, request: Request) -> Response:
+        """The lines of the offices that the same parameters choose, in the same order."""
+        self._context.require(request, Permission.EDIT_REGISTRY)
+        registry, locale = self._model.registry(), self._context.locale(request)
+        rows = self._asked(request).rows(registry, locale)
+        probes = [registry.probes[row.keys["probe"]] for row in rows]
+        return file_response(registry_table(probes, registry, locale), request.url.path)
+
+    def _asked(self, request: Request) -> _Asked:
+        query, registry = request.query_params, self._model.registry()
         filters = {
             "province": province_code(query.get("province"), registry),
             "group": one_of("group", query.get("group"), registry.groups),
             "isp": one_of("isp", query.get("isp"), registry.isps),
         }
-        sorting = chosen_sorting(request, view.COLUMNS)
-        rows = view.office_rows(registry, find, filters, locale)
-        if sorting.column:
-            rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
-        shown = page_of(rows, page_number(request), view.ROWS_A_PAGE)
-        order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
-        chosen = {"find": find} | filters | order
-        link = links("/registry", chosen)
-        return self._context.render(
-            request,
-            "registry.html",
-            find=find,
-            filters=filters,
-            order=order,
-            provinces=provinces_of(model.lines()),
-            groups=sorted((group.name, group.id) for group in registry.groups.values()),
-            isps=sorted((isp.name, isp.id) for isp in registry.isps.values()),
-            rows=shown.rows,
-            heads=heads(view.COLUMNS, sorting, link, locale),
-            page=shown,
-            pages=page_links(shown, link),
-            file_query=urlencode({name: value for name, value in chosen.items() if value}),
-            applied="applied" in query,
-            recorded=self._recorded(_LAST_CHANGES, locale),
-            empty=not registry.probes,
-        )
+        find = query.get("find", "").strip()[:QUERY_MOST]
+        return _Asked(find, filters, chosen_sorting(request, view.COLUMNS))
 
     def changes(self, request: Request) -> Response:
         """The applied changes, newest first; `before` is the number of one to go on from."""
