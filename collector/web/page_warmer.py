@@ -17,6 +17,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from collector.domain.lines import KnownLine
+from collector.store.store import StoreError
 from collector.web.line_table import line_address
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ class PageWarmer:
     def run(self) -> None:
         """Ask for every page, then again and again for those of the whole centre."""
         self._ask_for(PAGES)
-        self._ask_for(self._samples())
+        try:
+            self._ask_for(self._samples())
+        except StoreError as error:
+            log.warning("no pages of one place are made beforehand: %s", error)
         while not self._stopped.wait(self._period_s):
             self._ask_for(PAGES)
 

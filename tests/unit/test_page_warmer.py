@@ -21,6 +21,7 @@ from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
 from collector.store.sqlite import SqliteStore
+from collector.store.store import StoreError
 from collector.users.user_store import UserStore
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
@@ -75,6 +76,15 @@ def test_while_the_store_is_away_one_page_is_enough() -> None:
     with running(PageWarmer(pages.application, list, period_s=0.01)):
         eventually(lambda: len(pages.asked) > 2, "three rounds", _LIMIT_S)
     assert set(pages.asked) == {"/"}
+
+
+def test_the_store_goes_away_between_the_pages_of_all_and_those_of_one_place() -> None:
+    def samples() -> list[str]:
+        raise StoreError("the database is gone")
+
+    pages = Pages(lambda _path: PlainTextResponse(""))
+    with running(PageWarmer(pages.application, samples, period_s=0.01)):
+        eventually(lambda: pages.asked.count("/") > 2, "three rounds", _LIMIT_S)
 
 
 def test_it_ends_after_the_page_that_it_asks_for() -> None:
