@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.domain.background_cache import BackgroundCache
-from collector.domain.lines import KnownLine, filter_lines, isps_of, provinces_of
+from collector.domain.lines import filter_lines, isps_of, provinces_of
 from collector.domain.read_model import ReadModel
+from collector.registry.registry import LineKey
 from collector.rollup.queries import HourProfile
 from collector.web import hours_view as view
 from collector.web.hours_view import FIGURES, Figure
@@ -62,7 +63,7 @@ class HoursPage:
         every, registry = model.lines(), model.registry()
         lines = filter_lines(every, **asked.filters)
         factors = view.factors(lines, asked.figure)
-        profiles = self._profile(asked, lines, _PAGE_WAIT_S)
+        profiles = self._profile(asked, factors, _PAGE_WAIT_S)
         return self._context.render(
             request,
             "hours.html",
@@ -87,17 +88,16 @@ class HoursPage:
         """The same figures as CSV or XLSX."""
         asked = self._asked(request)
         lines = filter_lines(self._model.lines(), **asked.filters)
-        profiles = self._profile(asked, lines, _FILE_WAIT_S)
+        profiles = self._profile(asked, view.factors(lines, asked.figure), _FILE_WAIT_S)
         if profiles is None:
             raise HTTPException(503, "the figures are still being computed: ask again")
         table = view.hours_table(profiles, asked.figure, self._context.locale(request))
         return file_response(table, request.url.path)
 
     def _profile(
-        self, asked: _Asked, lines: list[KnownLine], wait_s: float
+        self, asked: _Asked, factors: Mapping[LineKey, float], wait_s: float
     ) -> Mapping[tuple[int, int], HourProfile] | None:
         figure, period = asked.figure, asked.period.period
-        factors = view.factors(lines, figure)
         if not factors:
             return {}
         return self._profiles.get(
