@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from collector.alerts import notification
 from collector.alerts.alert import Alert
@@ -51,6 +51,11 @@ def file_table(columns: Sequence[FileColumn[T]], rows: Iterable[T], locale: Loca
         [locale.label(column.label) for column in columns],
         [[column.cell(row) for column in columns] for row in rows],
     )
+
+
+def time_cell(time: datetime | None, locale: Locale) -> Cell:
+    """A time with the visitor's offset (RFC 3339)."""
+    return None if time is None else time.astimezone(locale.timezone).isoformat()
 
 
 def lines_table(
@@ -123,10 +128,6 @@ def isps_table(rows: Iterable[IspRow], period: Period, locale: Locale) -> FileTa
 def alerts_table(alerts: Iterable[Alert], places: AlertPlaces, locale: Locale) -> FileTable:
     """Alerts; times with the visitor's offset (RFC 3339)."""
     vietnamese = locale.language is Language.VI
-
-    def at(time: Any) -> Cell:  # noqa: ANN401 - a datetime or None
-        return None if time is None else time.astimezone(locale.timezone).isoformat()
-
     columns: list[FileColumn[Alert]] = [
         FileColumn("number", "file_number", lambda one: one.number),
         FileColumn("kind", "alert", lambda one: notification.title(one.key.kind, vietnamese)),
@@ -137,8 +138,8 @@ def alerts_table(alerts: Iterable[Alert], places: AlertPlaces, locale: Locale) -
             "detail",
             lambda one: notification.sentence(one, locale.timezone, vietnamese=vietnamese),
         ),
-        FileColumn("began_at", "began_at", lambda one: at(one.began_at)),
-        FileColumn("ended_at", "ended_at", lambda one: at(one.ended_at)),
+        FileColumn("began_at", "began_at", lambda one: time_cell(one.began_at, locale)),
+        FileColumn("ended_at", "ended_at", lambda one: time_cell(one.ended_at, locale)),
     ]
     return file_table(columns, alerts, locale)
 
@@ -152,7 +153,7 @@ def maintenance_table(
     """Planned maintenance; times with the visitor's offset. `lines` are concerned by each now."""
 
     def at(time: datetime | None) -> Cell:
-        return None if time is None else time.astimezone(locale.timezone).isoformat()
+        return time_cell(time, locale)
 
     columns: list[FileColumn[PlannedMaintenance]] = [
         FileColumn("number", "file_number", lambda one: one.number),

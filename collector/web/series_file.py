@@ -19,7 +19,7 @@ from collector.rollup.summary import EMPTY, Summary
 from collector.store.line_notes import LineNote
 from collector.web import notes_view
 from collector.web.chart_view import Range
-from collector.web.downloads import FileColumn, FileTable, file_table
+from collector.web.downloads import FileColumn, FileTable, file_table, time_cell
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN
 from collector.web.presentation import Locale
@@ -48,11 +48,7 @@ def series_table(
 
     columns: list[FileColumn[_Row]] = [
         FileColumn("line", "line", lambda _: "/".join(line.key)),
-        FileColumn(
-            "start",
-            "file_series_start",
-            lambda row: row.start.astimezone(locale.timezone).isoformat(),
-        ),
+        FileColumn("start", "file_series_start", lambda row: time_cell(row.start, locale)),
         FileColumn("step", "file_step", lambda _: shown.step.value),
         FileColumn("download_mean_mbit_s", "mean_down", mean(DOWN, 1 / MEGABIT)),
         FileColumn("upload_mean_mbit_s", "mean_up", mean(UP, 1 / MEGABIT)),

@@ -14,7 +14,7 @@ from collector.rollup.periods import Period
 from collector.users.user import AuditEvent
 from collector.web import search_view
 from collector.web.campaign_view import CommuneRow
-from collector.web.downloads import FileColumn, FileTable, file_table
+from collector.web.downloads import FileColumn, FileTable, file_table, time_cell
 from collector.web.outages_view import OutageRow
 from collector.web.presentation import Locale
 from collector.web.registry_view import ChangeHistoryRow
@@ -71,7 +71,7 @@ def communes_table(
 def audit_table(events: Iterable[AuditEvent], locale: Locale) -> FileTable:
     """The audit trail."""
     columns: list[FileColumn[AuditEvent]] = [
-        FileColumn("at", "at", lambda one: _at(one.at, locale)),
+        FileColumn("at", "at", lambda one: time_cell(one.at, locale)),
         FileColumn("who", "who", lambda one: one.user),
         FileColumn("address", "address", lambda one: one.address),
         FileColumn("action", "action", lambda one: one.action),
@@ -188,14 +188,10 @@ def issues_table(issues: Iterable[IssuedReport], locale: Locale) -> FileTable:
         FileColumn("first_day", "file_first_day", lambda one: one.period.first.isoformat()),
         FileColumn("last_day", "file_last_day", lambda one: one.period.last.isoformat()),
         FileColumn("issue", "issue_number", lambda one: one.version),
-        FileColumn("issued_at", "issued_at", lambda one: _at(one.at, locale)),
+        FileColumn("issued_at", "issued_at", lambda one: time_cell(one.at, locale)),
         FileColumn("files", "files", lambda one: " ".join(one.files)),
     ]
     return file_table(columns, issues, locale)
-
-
-def _at(time: datetime, locale: Locale) -> str:
-    return time.astimezone(locale.timezone).isoformat()
 
 
 def _day(day: date | None) -> str | None:
