@@ -98,7 +98,8 @@ class AlertPage:
         places = self._places()
         silence = silenced_by(self._alert_store.silences(now), alert.key, now)
         notes = self._alert_store.notes([alert.number]).get(alert.number, [])
-        may = self._context.visitor(request).may(Permission.HANDLE_ALERTS, self._commune_of(alert))
+        commune = places.commune_code_of(alert) or None
+        may = self._context.visitor(request).may(Permission.HANDLE_ALERTS, commune)
         return self._context.render(
             request,
             "alert.html",
@@ -121,11 +122,8 @@ class AlertPage:
         return int(request.path_params["number"])
 
     def _require(self, request: Request, alert: Alert) -> User:
-        return self._context.require(request, Permission.HANDLE_ALERTS, self._commune_of(alert))
-
-    def _commune_of(self, alert: Alert) -> str | None:
-        subject = alert.key.subject
-        return self._places().commune_code(subject.tenant, subject.probe) or alert.commune_code
+        commune = self._places().commune_code_of(alert) or None
+        return self._context.require(request, Permission.HANDLE_ALERTS, commune)
 
     def _places(self) -> AlertPlaces:
         return AlertPlaces(self._model.lines(), self._model.registry())

@@ -73,7 +73,7 @@ class AlertPlaces:
 
     def commune(self, alert: Alert) -> str:
         """The commune's name with its province's; "" for an alert of the centre itself."""
-        code = self._code(alert)
+        code = self.commune_code_of(alert)
         commune = self._registry.communes.get(code)
         return f"{commune.name}, {commune.province_name}" if commune else code
 
@@ -82,18 +82,19 @@ class AlertPlaces:
         lines = self._lines.get((tenant, probe))
         return lines[0].commune_code if lines else ""
 
-    def matches(self, alert: Alert, province: str, group: str, isp: str) -> bool:
-        """Whether an alert passes the filters; "" lets every one pass."""
-        commune = self._registry.communes.get(self._code(alert))
-        if province and (commune is None or commune.province_code != province):
-            return False
-        if group and self._code(alert) not in self._registry.groups[group].communes:
-            return False
-        return not isp or any(line.isp == isp for line in self._lines_of(alert))
-
-    def _code(self, alert: Alert) -> str:
+    def commune_code_of(self, alert: Alert) -> str:
+        """The code of the commune; "" where it has none."""
         subject = alert.key.subject
         return self.commune_code(subject.tenant, subject.probe) or alert.commune_code or ""
+
+    def matches(self, alert: Alert, province: str, group: str, isp: str) -> bool:
+        """Whether an alert passes the filters; "" lets every one pass."""
+        commune = self._registry.communes.get(self.commune_code_of(alert))
+        if province and (commune is None or commune.province_code != province):
+            return False
+        if group and self.commune_code_of(alert) not in self._registry.groups[group].communes:
+            return False
+        return not isp or any(line.isp == isp for line in self._lines_of(alert))
 
     def _lines_of(self, alert: Alert) -> Sequence[KnownLine]:
         subject = alert.key.subject
