@@ -25,7 +25,7 @@ from collector.store.store import StoreError
 log = logging.getLogger("backup")
 
 
-def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> BackupRecord:
+def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> None:
     """Write a backup, and note in the store that it was made.
 
     Args:
@@ -37,33 +37,18 @@ def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> Ba
         StoreError: the file exists already, or the backup failed; then no file is left.
     """
     began_at, began_s = datetime.now(UTC), monotonic()
-    results = _stored_results(config)
     _write(config, destination, check=check)
-    record = BackupRecord(
-        began_at,
-        monotonic() - began_s,
-        destination.stat().st_size,
-        results,
-        check,
-        f"{socket.gethostname()}:{destination.absolute()}",
-    )
-    _record(config, record)
-    return record
-
-
-def _stored_results(config: StoreConfig) -> int:
-    if config.postgresql is None and not Path(config.path).exists():
-        raise StoreError(f"{config.path}: there is no store")
-    with closing(open_store(config)) as store:
-        return store.totals().results
-
-
-def _record(config: StoreConfig, record: BackupRecord) -> None:
-    """A backup is one also where the store cannot be written, as a standby."""
+    duration_s, size_bytes = monotonic() - began_s, destination.stat().st_size
+    place = f"{socket.gethostname()}:{destination.absolute()}"
     try:
+        # Not before: opened by a newer version it is migrated, and the copy is of what was there.
         with closing(open_store(config)) as store:
-            store.record_backup(record)
+            results = store.totals().results
+            store.record_backup(
+                BackupRecord(began_at, duration_s, size_bytes, results, check, place)
+            )
     except StoreError as error:
+        # A backup is one also where the store cannot be written, as a standby.
         log.warning("the backup is made, but the store cannot note it: %s", error)
 
 
@@ -73,6 +58,8 @@ def _write(config: StoreConfig, destination: Path, *, check: bool) -> None:
     part = destination.with_name(f"{destination.name}.part")
     try:
         if config.postgresql is None:
+            if not Path(config.path).exists():
+                raise StoreError(f"{config.path}: there is no store")
             sqlite.SqliteDatabase(Path(config.path)).copy_to(str(part))
         else:
             _run(config.postgresql, "pg_dump", "--format=custom", "--compress=1", f"--file={part}")

@@ -96,8 +96,8 @@ def run(options: argparse.Namespace, config: StoreConfig) -> int:
     try:
         match options.command:
             case "backup":
-                made = backup.backup(config, options.file, check=options.check)
-                read = ", read whole" if made.verified else ""
+                backup.backup(config, options.file, check=options.check)
+                read = ", read whole" if options.check else ""
                 print(f"{options.file}: a copy of {describe(config)}{read}")
                 return OK
             case "restore" if options.in_place:

@@ -234,7 +234,7 @@ class BackupRecord(NamedTuple):
     """A backup that `tramdo-collector backup` has written.
 
     `at` is when it began, UTC: it has what was stored by then. `verified`: it was read whole
-    afterwards. `results` were stored when it began.
+    afterwards. `results` were stored when it had ended.
     """
 
     at: datetime

@@ -65,7 +65,7 @@ def _backup(store: StoreStatus) -> Iterator[Family]:
     at = Family("tramdo_backup_last_success_timestamp_seconds", "When the last backup began")
     size = Family("tramdo_backup_size_bytes", "Size of the last backup")
     took = Family("tramdo_backup_duration_seconds", "How long the last backup took")
-    results = Family("tramdo_backup_results", "Results that were stored when the last backup began")
+    results = Family("tramdo_backup_results", "Results that were stored when the last backup ended")
     verified = Family("tramdo_backup_verified", "1 where the last backup was read whole afterwards")
     if (backup := store.last_backup) is not None:
         at.add(unix_time(backup.at))

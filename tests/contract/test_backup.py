@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from collector.cli import main
 from collector.rollup.periods import Step, parse_period
 from collector.store.line_notes import NoteEntry
+from collector.store.migrate import packaged
 from collector.store.postgresql import PostgresqlStore
 from collector.store.records import StoreStatus
 from collector.store.sqlite import SqliteStore
@@ -243,6 +245,21 @@ def test_the_store_knows_its_last_backup_and_after_a_restore_none(
     again = status(two).last_backup
     assert again is not None
     assert again.at > restored.restored_at
+
+
+def test_a_copy_is_of_the_schema_that_was_there(
+    postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    """As before an upgrade: pg_dump does not migrate, and what notes the backup comes after it."""
+    every = packaged("postgresql")
+    conninfo = postgresql_server.conninfo(postgresql_server.new_database())
+    PostgresqlStore(conninfo, migrations=every[:-1]).close()
+    assert Place(tmp_path / "one", conninfo).command("backup", tmp_path / "copy") == 0
+    copy = str(tmp_path / "copy")
+    shown = ["pg_restore", "--data-only", "--table=migrations", "--file=-", copy]
+    text = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+    assert f"\n{every[-2].number}\t{every[-2].name}\t" in text
+    assert f"\n{every[-1].number}\t" not in text
 
 
 def test_a_copy_that_cannot_be_read_whole_is_no_backup(tmp_path: Path) -> None:
