@@ -51,14 +51,6 @@ class Window(NamedTuple):
     end: datetime
 
 
-class LinePlace(NamedTuple):
-    """Whose a line is, and where: an ISP's id, a commune's and a province's code, "" unknown."""
-
-    isp: str
-    commune: str
-    province: str
-
-
 class MaintenanceScope(Struct, frozen=True, kw_only=True):
     """The lines concerned: all that are given must fit. "" is every one.
 
@@ -82,20 +74,8 @@ class MaintenanceScope(Struct, frozen=True, kw_only=True):
         line, commune = registry.line(key), registry.commune_of(key)
         if line is None or self.line not in ("", "/".join(key)):
             return False
-        where = LinePlace(
-            line.isp,
-            commune.code if commune else "",
-            commune.province_code if commune else "",
-        )
-        return self.fits(where)
-
-    def fits(self, where: LinePlace) -> bool:
-        """Whether lines of that place and ISP are concerned, `line` apart."""
-        return (
-            self.isp in ("", where.isp)
-            and self.place in ("", where.commune, where.province)
-            and self != _EVERYTHING
-        )
+        places = ("", commune.code, commune.province_code) if commune else ("",)
+        return self.isp in ("", line.isp) and self.place in places and self != _EVERYTHING
 
 
 _EVERYTHING = MaintenanceScope()

@@ -221,13 +221,13 @@ class MaintenancePages:
         """How many lines each concerns now."""
         model, registry = self._model, self._model.registry()
         # A nation's lines are counted once, and not for each announcement.
-        places = model.cached(
-            ("line places", model.registry_revision()),
-            lambda: view.line_places(registry),
+        by_scope = model.cached(
+            ("lines by scope", model.registry_revision()),
+            lambda: view.lines_by_scope(registry),
             cache_s=3600.0,
         )
         return {
-            one.number: view.lines_concerned(one.current.scope, places, registry) for one in some
+            one.number: view.lines_concerned(one.current.scope, by_scope, registry) for one in some
         }
 
     def _filters(self, request: Request) -> dict[str, str]:

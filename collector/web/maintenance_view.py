@@ -12,7 +12,6 @@ from msgspec import structs
 from collector.domain.place_search import PlaceIndex
 from collector.registry.planned_maintenance import (
     LineOutage,
-    LinePlace,
     MaintenanceAction,
     MaintenanceEntry,
     MaintenanceScope,
@@ -91,7 +90,7 @@ class EntryRow(NamedTuple):
 
 
 class LineMaintenance(NamedTuple):
-    """Planned maintenance of a line in a period; both availabilities, None without any."""
+    """Planned maintenance of a line in a period; both availabilities as percent."""
 
     rows: list[tuple[MaintenanceRow, int]]
     planned: list[PlannedMaintenance]
@@ -100,24 +99,26 @@ class LineMaintenance(NamedTuple):
     without: str
 
 
-def line_places(registry: Registry) -> Counter[LinePlace]:
-    """How many registered lines each ISP has in each commune."""
-    found = Counter[LinePlace]()
+def lines_by_scope(registry: Registry) -> Counter[tuple[str, str]]:
+    """How many registered lines each ISP and place has, as a scope names them ("": every one)."""
+    found = Counter[tuple[str, str]]()
     for probe in registry.probes.values():
         commune = registry.communes.get(probe.commune)
-        province = commune.province_code if commune else ""
-        code = commune.code if commune else ""
-        found.update(LinePlace(line.isp, code, province) for line in probe.lines)
+        places = ("", commune.code, commune.province_code) if commune else ("",)
+        for line in probe.lines:
+            found.update({(isp, place) for isp in ("", line.isp) for place in places})
+    # A scope that names nothing is of no line.
+    del found["", ""]
     return found
 
 
 def lines_concerned(
-    scope: MaintenanceScope, places: Mapping[LinePlace, int], registry: Registry
+    scope: MaintenanceScope, by_scope: Mapping[tuple[str, str], int], registry: Registry
 ) -> int:
     """How many lines a scope is of."""
     if (key := scope.line_key) is not None:
         return int(scope.covers(key, registry))
-    return sum(count for where, count in places.items() if scope.fits(where))
+    return by_scope.get((scope.isp, scope.place), 0)
 
 
 def row(one: PlannedMaintenance, lines: int, registry: Registry, locale: Locale) -> MaintenanceRow:

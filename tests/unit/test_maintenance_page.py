@@ -16,7 +16,7 @@ from collector.registry.planned_maintenance import (
 from collector.rollup.periods import VIETNAM
 from collector.store.sqlite import SqliteStore
 from collector.users.user import Permission, Role, User
-from collector.web.maintenance_view import commune_of, line_places, lines_concerned
+from collector.web.maintenance_view import commune_of, lines_by_scope, lines_concerned
 from tests.unit.test_registry_page import Answer, Browser, registry
 
 HOUR = timedelta(hours=1)
@@ -154,7 +154,7 @@ def test_a_form_of_another_page_is_refused(browser: Browser) -> None:
 def test_lines_are_counted_by_place_as_one_by_one(scope: MaintenanceScope) -> None:
     known = registry()
     one_by_one = sum(scope.covers(key, known) for key in known.lines())
-    assert lines_concerned(scope, line_places(known), known) == one_by_one
+    assert lines_concerned(scope, lines_by_scope(known), known) == one_by_one
 
 
 @pytest.mark.parametrize(
