@@ -97,8 +97,10 @@ class User(Struct, frozen=True, kw_only=True):
 
     def may(self, permission: Permission, commune_code: str | None = None) -> bool:
         """Whether the user has the permission in that commune (None: not specific to a commune)."""
-        if not self.has(permission):
-            return False
+        return self.has(permission) and self.is_concerned_by(commune_code)
+
+    def is_concerned_by(self, commune_code: str | None) -> bool:
+        """Whether what is in that commune is the user's affair: an office has its communes only."""
         return self.role is not Role.OFFICE or commune_code in self.communes
 
 

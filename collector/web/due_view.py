@@ -141,10 +141,6 @@ def _is_shown(one: DueItem, period: Period) -> bool:
     return one.day <= period.last and ends_on >= period.first
 
 
-def _may_see(user: User, commune: str | None) -> bool:
-    return user.role is not Role.OFFICE or commune in user.communes
-
-
 def _reports(sources: DueSources, period: Period, locale: Locale) -> Iterator[DueItem]:
     issued = {(one.kind, one.area_id, one.period) for one in sources.issued}
     authors = _authors(sources.events)
@@ -234,7 +230,7 @@ def _certificates(sources: DueSources, user: User, locale: Locale) -> Iterator[D
     by_day: dict[date, list[str]] = {}
     for tenant, probe, ends in sources.probe_certificates:
         known = sources.registry.probe(tenant, probe)
-        if _may_see(user, known.commune if known else None):
+        if user.is_concerned_by(known.commune if known else None):
             by_day.setdefault(local_day(ends), []).append(f"{tenant}/{probe}")
     for day, names in by_day.items():
         yield _certificate("probes", sorted(names), day, locale)
@@ -261,13 +257,12 @@ def _some(names: Sequence[str], locale: Locale) -> str:
 
 
 def _maintenance(sources: DueSources, user: User, locale: Locale) -> Iterator[DueItem]:
+    own = [line.key for line in sources.lines if user.is_concerned_by(line.commune_code)]
     for one in sources.maintenance:
-        entry = one.current
-        concerned = user.role is not Role.OFFICE or any(
-            entry.scope.covers(line.key, sources.registry) and _may_see(user, line.commune_code)
-            for line in sources.lines
-        )
-        if one.is_withdrawn or not concerned:
+        if one.is_withdrawn:
+            continue
+        entry, of_office = one.current, user.role is Role.OFFICE
+        if of_office and not any(one.concerns(key, sources.registry) for key in own):
             continue
         yield DueItem(
             f"maintenance-{one.number}",
@@ -283,7 +278,7 @@ def _maintenance(sources: DueSources, user: User, locale: Locale) -> Iterator[Du
 def _silences(sources: DueSources, user: User, locale: Locale) -> Iterator[DueItem]:
     for one in sources.silences:
         probe = sources.registry.probe(one.tenant, one.probe)
-        if not _may_see(user, probe.commune if probe else None):
+        if not user.is_concerned_by(probe.commune if probe else None):
             continue
         subject = "/".join(filter(None, (one.tenant, one.probe, one.line))) or one.name
         yield DueItem(
@@ -301,7 +296,7 @@ def _contracts(sources: DueSources, user: User, locale: Locale) -> Iterator[DueI
     by_day: dict[date, list[str]] = {}
     for line in sources.lines:
         day = line.contract_date
-        if line.registered and day is not None and _may_see(user, line.commune_code):
+        if line.registered and day is not None and user.is_concerned_by(line.commune_code):
             by_day.setdefault(day, []).append(f"{line.office} ({line.isp_name})")
     for day, names in by_day.items():
         begin, end = whole_day(day)
