@@ -18,7 +18,7 @@ from collector.mailing.schedule import (
     recipients,
 )
 from collector.reports.report import ReportKind
-from collector.rollup.periods import Period
+from collector.web.change_view import period_text
 from collector.web.formatting import Moment, moment
 from collector.web.line_view import WEEKDAYS
 from collector.web.period_choice import OptionGroup
@@ -125,7 +125,7 @@ def _mailing_row(
         one.author,
         one.is_active,
         None if at is None else moment(at, locale.language, locale.timezone),
-        "" if period is None else _days(period),
+        "" if period is None else period_text(period),
     )
 
 
@@ -142,7 +142,7 @@ def delivery_rows(
             moment(one.changed_at, locale.language, locale.timezone),
             _report(by_number[one.mailing], locale),
             areas.get(by_number[one.mailing].area_id, by_number[one.mailing].area_id),
-            _days(one.period),
+            period_text(one.period),
             one.recipient,
             _badge(one.state, locale),
             _detail(one, locale),
@@ -163,10 +163,6 @@ def _when(one: Mailing, locale: Locale) -> str:
     else:
         day = f"{locale.label('mailing_day_of_month')} {one.day}"
     return f"{day}, {one.minute // 60:02}:{one.minute % 60:02}"
-
-
-def _days(period: Period) -> str:
-    return f"{period.first:%d/%m/%Y}–{period.last:%d/%m/%Y}"
 
 
 def _badge(state: DeliveryState, locale: Locale) -> Badge:
