@@ -7,7 +7,7 @@ claimed and has no outcome is never claimed again: no report is sent twice, whoe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -18,6 +18,7 @@ from collector.alerts.alert_database import (
 )
 from collector.mailing.schedule import INTERRUPTED_AFTER, KEPT, Delivery, DeliveryState, Mailing
 from collector.reports.report import ReportKind
+from collector.store.batch import utc_text
 from collector.store.database import Row
 from wire.decoding import decode_json
 
@@ -54,7 +55,7 @@ class MailingStore:
                     mailing.minute,
                     int(mailing.is_draft),
                     mailing.author,
-                    _utc(mailing.since),
+                    utc_text(mailing.since),
                     int(mailing.is_active),
                 ),
             )
@@ -65,13 +66,13 @@ class MailingStore:
         with self._database.transaction() as transaction:
             transaction.execute(
                 "UPDATE report_mailings SET active = ?, since = ? WHERE number = ?",
-                (int(active), _utc(now), number),
+                (int(active), utc_text(now), number),
             )
             if not active:
                 transaction.execute(
                     "UPDATE report_deliveries SET state = ?, detail = ?, changed_at = ? "
                     "WHERE mailing = ? AND state = ?",
-                    (DeliveryState.FAILED, "stopped", _utc(now), number, DeliveryState.WAITING),
+                    (DeliveryState.FAILED, "stopped", utc_text(now), number, DeliveryState.WAITING),
                 )
 
     def remove(self, number: int) -> None:
@@ -98,7 +99,7 @@ class MailingStore:
     def due(self, now: datetime) -> list[Delivery]:
         """What waits and is to be tried now, the oldest first."""
         return self._deliveries(
-            "state = ? AND try_at <= ? ORDER BY number", DeliveryState.WAITING, _utc(now)
+            "state = ? AND try_at <= ? ORDER BY number", DeliveryState.WAITING, utc_text(now)
         )
 
     def newest(self, limit: int) -> list[Delivery]:
@@ -112,7 +113,7 @@ class MailingStore:
                 transaction.execute(
                     "UPDATE report_deliveries SET state = ?, attempts = attempts + 1, "
                     "changed_at = ? WHERE number = ? AND state = ? RETURNING number",
-                    (DeliveryState.SENDING, _utc(now), delivery.number, DeliveryState.WAITING),
+                    (DeliveryState.SENDING, utc_text(now), delivery.number, DeliveryState.WAITING),
                 )
             )
 
@@ -129,7 +130,13 @@ class MailingStore:
             transaction.execute(
                 "UPDATE report_deliveries SET state = ?, detail = ?, changed_at = ?, try_at = ? "
                 "WHERE number = ?",
-                (state, _printable(detail)[:500], _utc(now), _utc(try_at or now), delivery.number),
+                (
+                    state,
+                    _printable(detail)[:500],
+                    utc_text(now),
+                    utc_text(try_at or now),
+                    delivery.number,
+                ),
             )
 
     def end_interrupted(self, now: datetime) -> None:
@@ -142,7 +149,7 @@ class MailingStore:
                     DeliveryState.UNCERTAIN,
                     "interrupted",
                     DeliveryState.SENDING,
-                    _utc(now - INTERRUPTED_AFTER),
+                    utc_text(now - INTERRUPTED_AFTER),
                 ),
             )
 
@@ -150,7 +157,7 @@ class MailingStore:
         """Forget deliveries that are long past, with the addresses in them."""
         with self._database.transaction() as transaction:
             transaction.execute(
-                "DELETE FROM report_deliveries WHERE made_at < ?", (_utc(now - KEPT),)
+                "DELETE FROM report_deliveries WHERE made_at < ?", (utc_text(now - KEPT),)
             )
 
     def _deliveries(self, where: str, *values: object) -> list[Delivery]:
@@ -170,9 +177,9 @@ def _values(one: Delivery) -> tuple[object, ...]:
         one.recipient,
         one.state,
         one.attempts,
-        _utc(one.made_at),
-        _utc(one.try_at),
-        _utc(one.changed_at),
+        utc_text(one.made_at),
+        utc_text(one.try_at),
+        utc_text(one.changed_at),
         one.detail,
     )
 
@@ -215,7 +222,3 @@ def _delivery(row: Row) -> Delivery:
 def _printable(text: str) -> str:
     """A mail server's words without what is no text: PostgreSQL stores no NUL."""
     return "".join(filter(str.isprintable, text))
-
-
-def _utc(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
