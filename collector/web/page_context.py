@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 from markupsafe import Markup, escape
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -70,8 +71,11 @@ class FormRefusedError(HTTPException):
         self.label = label
 
 
-class _Blocks(NamedTuple):
-    """The rendered blocks of a page, in the order of `blocks.html`."""
+class _Blocks(Struct, frozen=True, eq=False):
+    """The rendered blocks of a page, in the order of `blocks.html`.
+
+    Two renderings are never equal: the page around them says as of when its figures are.
+    """
 
     title: Markup
     head: Markup
