@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -22,6 +23,17 @@ _SHOWN = (
     (LATENCY, "mean_latency", 1.0, False),
 )
 Days = Mapping[str, Sequence[DaySample]]
+
+
+class DifferenceWords(NamedTuple):
+    """The labels of a difference: clearly higher or lower, or unknown."""
+
+    higher: str
+    lower: str
+    unknown: str
+
+
+_WORDS = DifferenceWords("change_up", "change_down", "change_unknown")
 
 
 class ChangeRow(Struct, frozen=True, kw_only=True):
@@ -51,7 +63,7 @@ def change_rows(
                 before=scaled(earlier.mean, factor, locale),
                 now=scaled(later.mean, factor, locale),
                 difference=difference_text(found, factor, locale),
-                says=_says(found, locale, more_is_better=more_is_better),
+                says=conclusion(found, _WORDS, locale, more_is_better=more_is_better),
             )
         )
     return rows
@@ -71,11 +83,15 @@ def difference_text(found: Change, factor: float, locale: Locale) -> str:
     return f"{text} ± {figure(found.half * factor, locale.language)}"
 
 
-def _says(found: Change, locale: Locale, *, more_is_better: bool) -> Badge:
+def conclusion(
+    found: Change, words: DifferenceWords, locale: Locale, *, more_is_better: bool
+) -> Badge:
+    """Whether a difference means anything, and then whether it is for the better."""
     if found.half is None:
-        return Badge("quiet", MISSING, locale.label("change_unknown"))
+        return Badge("quiet", MISSING, locale.label(words.unknown))
     if not found.is_significant:
         return Badge("quiet", "≈", locale.label("change_none"))
-    rises = found.difference > 0
-    tone = "good" if rises is more_is_better else "bad"
-    return Badge(tone, "▲" if rises else "▼", locale.label("change_up" if rises else "change_down"))
+    is_higher = found.difference > 0
+    tone = "good" if is_higher is more_is_better else "bad"
+    word = locale.label(words.higher if is_higher else words.lower)
+    return Badge(tone, "▲" if is_higher else "▼", word)

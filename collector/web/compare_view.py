@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from collector.domain.assessment import Change, SampleStatistics, confidence_interval
 from collector.domain.lines import KnownLine
@@ -20,11 +20,11 @@ from collector.rollup.distribution import merge_all
 from collector.rollup.periods import local_day
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import Summary
-from collector.web.change_view import difference_text
+from collector.web.change_view import DifferenceWords, conclusion, difference_text
 from collector.web.chart_view import Range, bucket_time
 from collector.web.downloads import FileColumn, FileTable, file_table
 from collector.web.drawing.line_chart import Chart, Figure, Series
-from collector.web.formatting import MISSING, Moment, figure, moment
+from collector.web.formatting import Moment, figure, moment
 from collector.web.line_table import DOWN, LATENCY, UP, line_address, maybe_figure, sample_of
 from collector.web.line_view import LOADED_DOWN, drawn_chart
 from collector.web.presentation import Badge, Locale
@@ -34,6 +34,7 @@ from wire.figures import MEGABIT
 LETTERS = ("a", "b", "c", "d")
 STYLES = ("series-a", "series-b", "series-c", "series-d")
 SUGGESTIONS_MOST = 12
+_WORDS = DifferenceWords("compare_higher", "compare_lower", "compare_unknown")
 LineBuckets = Mapping[LineKey, Sequence[Bucket]]
 
 
@@ -209,9 +210,7 @@ def with_short_names(subjects: Sequence[Subject]) -> list[Subject]:
     """The same, without the office where no other name is equal without it."""
     short = [_short_name(one) for one in subjects]
     return [
-        one
-        if short.count(name) > 1
-        else Subject(key=one.key, name=name, href=one.href, lines=one.lines)
+        one if short.count(name) > 1 else structs.replace(one, name=name)
         for one, name in zip(subjects, short, strict=True)
     ]
 
@@ -319,7 +318,9 @@ def difference_rows(
                         figure=f"{locale.label(compared.label)}, {compared.unit}",
                         pair=f"{subjects[number].name} − {subjects[0].name}",
                         difference=difference_text(found, 1.0, locale),
-                        says=_says(found, compared, locale),
+                        says=conclusion(
+                            found, _WORDS, locale, more_is_better=compared.more_is_better
+                        ),
                     )
                 )
     return rows
@@ -430,14 +431,3 @@ def _difference(first: Estimate, other: Estimate) -> Change | None:
     halves = [one.half for one in (first, other) if one.half is not None]
     half = math.hypot(*halves) if len(halves) == 2 else None
     return Change(other.mean - first.mean, half)
-
-
-def _says(found: Change, compared: Compared, locale: Locale) -> Badge:
-    if found.half is None:
-        return Badge("quiet", MISSING, locale.label("compare_unknown"))
-    if not found.is_significant:
-        return Badge("quiet", "≈", locale.label("change_none"))
-    is_higher = found.difference > 0
-    word = locale.label("compare_higher" if is_higher else "compare_lower")
-    tone = "good" if is_higher is compared.more_is_better else "bad"
-    return Badge(tone, "▲" if is_higher else "▼", word)
