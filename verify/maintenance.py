@@ -113,7 +113,7 @@ def minutes_within(
 ) -> int:
     """The minutes down of a line's outages in its planned maintenance, between two times."""
     return sum(
-        min(outage.down_minutes, len_of_union(list(_parts(planned, outage, begin, end))))
+        min(outage.down_minutes, _union_minutes(list(_parts(planned, outage, begin, end))))
         for outage in outages
     )
 
@@ -131,7 +131,7 @@ def _parts(
             yield start, until
 
 
-def len_of_union(parts: list[tuple[datetime, datetime]]) -> int:
+def _union_minutes(parts: list[tuple[datetime, datetime]]) -> int:
     """The whole minutes of times that may overlap."""
     joined: list[tuple[datetime, datetime]] = []
     for start, end in sorted(parts):
