@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.reports import formatting
 from collector.reports.formatting import DOTS, MISSING
@@ -240,6 +242,14 @@ def published(report: Report) -> Table:
             for one in report.thresholds.published
         ],
     )
+
+
+T = TypeVar("T")
+
+
+def given(*parts: T | None) -> list[T]:
+    """Those paragraphs or tables that this report has; None stands for one that it has not."""
+    return [part for part in parts if part is not None]
 
 
 _STATUS = {

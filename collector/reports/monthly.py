@@ -61,7 +61,7 @@ def _overall(report: Report) -> Section:
             f"{formatting.number(total.down_minutes)} phút, không rõ "
             f"{formatting.number(total.unknown_minutes)} phút trên tổng số các đường truyền."
         ),
-        *([both] if (both := common.availability_both(report)) else []),
+        *common.given(common.availability_both(report)),
         (
             f"So với tốc độ công bố: {formatting.number(total.lines_met)} đường truyền đạt, "
             f"{formatting.number(total.lines_not_met)} không đạt, "
@@ -73,8 +73,7 @@ def _overall(report: Report) -> Section:
         heading="II. KẾT QUẢ CHUNG",
         points=points,
         tables=[
-            *_known(common.maintenance(report)),
-            *_known(common.families(report)),
+            *common.given(common.maintenance(report), common.families(report)),
             _communes_short(report),
         ],
     )
@@ -175,7 +174,7 @@ def _by_line(report: Report) -> Section:
         tables=[
             _quality(report.at(Level.LINE), by_line=True, planned=bool(report.maintenance)),
             _against_plan(report),
-            *_known(common.line_families(report)),
+            *common.given(common.line_families(report)),
         ],
     )
 
@@ -253,10 +252,6 @@ def _method(report: Report) -> Section:
         points=common.method(),
         tables=[*limits, *([common.published(report)] if report.thresholds.published else [])],
     )
-
-
-def _known(table: Table | None) -> list[Table]:
-    return [] if table is None else [table]
 
 
 def _needed(report: Report) -> int:

@@ -68,11 +68,11 @@ def _results(report: Report) -> Section:
                 f"lần trở lên trong tuần; tổng số {formatting.number(total.tests)} lần đo tốc độ."
             ),
             common.completeness(total),
-            *([both] if (both := common.availability_both(report)) else []),
+            *common.given(common.availability_both(report)),
         ],
         tables=[
             communes,
-            *([planned] if (planned := common.maintenance(report)) else []),
+            *common.given(common.maintenance(report)),
             _trend(report),
         ],
     )
