@@ -28,7 +28,7 @@ class _Entry(Generic[T]):
         self.computed_s = float("-inf")
         self.running = False
         self.value: T | None = None
-        self.error: StoreError | None = None
+        self.error: Exception | None = None
 
 
 class BackgroundCache(Generic[T]):
@@ -49,7 +49,8 @@ class BackgroundCache(Generic[T]):
         """The value of a key; None where it is still computed after `wait_s` seconds.
 
         Raises:
-            collector.store.store.StoreError: computing it failed.
+            collector.store.store.StoreError: the store is away.
+            Exception: whatever else computing it raised.
         """
         entry = self._entry(key, compute)
         if not entry.done.wait(wait_s):
@@ -82,8 +83,11 @@ class BackgroundCache(Generic[T]):
                 value = compute()
             entry.value, entry.error = value, None
             entry.computed_s = time.monotonic()
-        except StoreError as error:
-            log.warning("a page's figures are not computed: %s", error)
+        except Exception as error:
+            if isinstance(error, StoreError):
+                log.warning("a page's figures are not computed: %s", error)
+            else:
+                log.exception("a page's figures are not computed")
             if entry.value is None:
                 entry.error = error
         finally:

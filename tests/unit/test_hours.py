@@ -131,6 +131,13 @@ def test_a_failure_is_raised_and_the_next_one_who_asks_tries_again() -> None:
     assert cache.get("a", lambda: 1, 60.0) == 1
 
 
+def test_a_fault_of_the_computation_is_raised_and_is_no_value_that_is_still_computed() -> None:
+    cache: BackgroundCache[float] = BackgroundCache(4, 900.0)
+    with pytest.raises(ZeroDivisionError):
+        cache.get("a", lambda: 1 / 0, 60.0)
+    assert cache.get("a", lambda: 1.0, 60.0) == 1.0
+
+
 def test_the_page_keeps_its_choices_in_its_links(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "results.sqlite")
     store.registry.apply(registry(), "centre", "registry.toml", NOW)
