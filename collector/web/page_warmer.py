@@ -23,7 +23,7 @@ from collector.web.line_table import line_address
 log = logging.getLogger(__name__)
 # Less than the age at which `ReadModel.cached` no longer returns a value.
 _PERIOD_S = 120.0
-# What reads every line's roll-ups; other pages with the same figures share them.
+# The pages of the whole centre; most read every line's roll-ups, which others then share.
 PAGES = (
     "/", "/campaign", "/isps", "/public", "/hours", "/system", "/live", "/alerts", "/papers",
     "/search?q=a",
