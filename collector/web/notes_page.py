@@ -11,14 +11,13 @@ from starlette.routing import Route
 
 from collector.domain.lines import KnownLine
 from collector.domain.read_model import ReadModel
-from collector.registry.registry import LineKey
 from collector.store import line_notes
 from collector.store.line_notes import LineNote, NoteConflictError, NoteEntry
 from collector.users.user import Permission, User
 from collector.web import notes_view as view
 from collector.web.line_table import line_address
 from collector.web.page_context import PageContext, local_path
-from collector.web.query import found_or_404
+from collector.web.query import found_or_404, line_of_path
 
 
 class NotesPage:
@@ -47,14 +46,14 @@ class NotesPage:
         return await run_in_threadpool(self._change, request, fields)
 
     def _write(self, request: Request, fields: dict[str, str]) -> Response:
-        line = self._line(request)
+        line = line_of_path(request, self._model.lines())
         user = self._context.require(request, Permission.NOTE_LINES, line.commune_code)
         entry = self._entry(fields, line, user)
         self._store(entry, 0)
         return self._done(request, fields, line, user, "note_line", entry.text)
 
     def _change(self, request: Request, fields: dict[str, str]) -> Response:
-        line = self._line(request)
+        line = line_of_path(request, self._model.lines())
         number = int(request.path_params["number"])
         notes = self._model.store.notes.of_line(line.key)
         note = found_or_404(next((one for one in notes if one.number == number), None), "such note")
@@ -120,10 +119,3 @@ class NotesPage:
         home = line_address(line.key)
         back = local_path(fields.get("back", ""))
         return RedirectResponse(f"{back if back.startswith(home) else home}#notes", 303)
-
-    def _line(self, request: Request) -> KnownLine:
-        path = request.path_params
-        key = LineKey(path["tenant"], path["probe"], path["line"])
-        return found_or_404(
-            next((one for one in self._model.lines() if one.key == key), None), "such line"
-        )

@@ -11,6 +11,7 @@ from collector.registry.registry import Registry
 from collector.reports.builder import NATION
 from collector.reports.report import ReportKind
 from collector.rollup.periods import Period, month_of, week_of
+from collector.web.change_view import period_text
 from collector.web.formatting import Moment, by_name, moment
 from collector.web.period_choice import OptionGroup, month_option, week_option
 from collector.web.presentation import Locale
@@ -142,7 +143,7 @@ def issue_row(
     return IssueRow(
         kind=locale.label(f"report_{kind}"),
         area=area,
-        period=f"{period.first:%d/%m/%Y}–{period.last:%d/%m/%Y}",
+        period=period_text(period),
         version=version,
         at=moment(at, locale.language, locale.timezone),
         changed=[f"{day:%d/%m}" for day in changed],
