@@ -16,7 +16,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from probe import clock
-from probe.availability import minutes, results
+from probe.availability import minutes, outages, results
 from probe.availability.tracker import (
     AvailabilityPeriod,
     AvailabilityTracker,
@@ -138,12 +138,14 @@ class AvailabilityMonitor:
 
     def _note(self, line: LineConfig, result: Result) -> None:
         tracker, own = self._trackers[line.id], line_networks.of_line(line)
-        for evidence in minutes.samples_of(result, own):
+        samples = list(minutes.samples_of(result, own))
+        for evidence in samples:
             if evidence.host is not None:
                 self._hosts[line.id].add(evidence.host)
             tracker.note(evidence)
         if isinstance(result, PathResult) and result.values is not None:
-            tracker.note_path(minutes.unix_s(result.started_at), result.values.fault)
+            fault = outages.observed_fault(result.values.fault, samples)
+            tracker.note_path(minutes.unix_s(result.started_at), fault)
         within = minutes.is_within_office(result, own)
         if minutes.is_degraded(result, self._config.path) and not within:
             self._request_path(line, silent=minutes.is_silent(result))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from probe.availability.minutes import MinuteState
+from probe.availability.minutes import MinuteState, ReachabilitySample
 from wire.result import FaultLocation, OutageEnd
 
 # An outage goes on over so many unknown minutes; a bulk test takes less (ours).
@@ -78,12 +78,26 @@ def closed(running: OpenOutage, by: OutageEnd) -> Outage:
     )
 
 
+def observed_fault(fault: FaultLocation, samples: Iterable[ReachabilitySample]) -> FaultLocation:
+    """What a path measurement says of the outage that it was made near: none where it was up.
+
+    In an outage nothing beyond the office answers. A measurement that some target answered was made
+    while the line broke or came back: to it the fault looks `beyond` whatever was broken.
+
+    Args:
+        fault: the location that it found by itself.
+        samples: its own reachability samples.
+    """
+    answered = any(sample.answered for sample in samples if sample.host is not None)
+    return FaultLocation.NONE if answered else fault
+
+
 def fault_of(side: MinuteState, looks: Iterable[FaultLocation]) -> FaultLocation:
     """Where the fault of an outage was, by the path measurements made meanwhile.
 
     An outage on the office's own side needs none. Of several the most frequent location counts, and
-    of equally frequent ones the latest: a measurement that began before the line broke still had
-    some of its answers. Those that found no fault, or could not locate it, are left out.
+    of equally frequent ones the latest. Those that found no fault, or could not locate it, are left
+    out (`observed_fault`).
 
     Args:
         side: the outage's side of the gateway.

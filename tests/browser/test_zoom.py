@@ -204,7 +204,8 @@ def test_the_page_has_the_policy_of_all_pages(centre: Centre) -> None:
 
 
 def fits(page: Page) -> None:
-    """The page is no wider than its window."""
+    """The page is no wider than its window, once its style sheets are there."""
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 

@@ -358,7 +358,8 @@ def test_the_outage_is_told_with_its_begin_its_end_and_the_place_of_the_fault(fi
     assert mended_s - 120 <= ended_s <= mended_s + 60
     assert values["down_minutes"] >= 1
     assert values["own_lan_minutes"] == 0
-    assert values["fault"] == "isp_access"
+    paths = [row for row in first.results() if row["kind"] == "path"]
+    assert values["fault"] == "isp_access", paths
 
 
 def test_killed_it_comes_back_by_itself(first: Site) -> None:

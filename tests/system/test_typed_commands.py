@@ -228,7 +228,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick)?( --[a-z]+ [\w/]+)?",
+        r"python -m bench\.[\w.]+( --[a-z]+( [\w./-]+)?)*",
         "docs/figures.md records which program wrote a part of it",
     ),
     (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from probe.availability import outages, results
+from probe.availability import minutes, outages, results
 from probe.availability.minutes import (
     MinuteState,
     ReachabilitySample,
@@ -369,8 +369,23 @@ def test_the_fault_is_what_was_seen_most() -> None:
     assert outages.fault_of(MinuteState.DOWN, [unknown, isp, unknown]) is isp
     assert outages.fault_of(MinuteState.DOWN, [unknown]) is unknown
     assert outages.fault_of(MinuteState.DOWN, []) is unknown
-    # The first began before the line broke.
     assert outages.fault_of(MinuteState.DOWN, [beyond, isp]) is isp
+
+
+def test_a_look_that_reached_a_target_locates_no_outage() -> None:
+    """It was made as the line broke, or came back."""
+    isp, beyond, none = FaultLocation.ISP_ACCESS, FaultLocation.BEYOND, FaultLocation.NONE
+    came_back, cut = (
+        outages.observed_fault(fault, minutes.samples_of(look, OwnNetworks()))
+        for fault, look in (
+            (beyond, samples.path(fault=beyond)),
+            (isp, samples.path(fault=isp, reached=False)),
+        )
+    )
+    assert (came_back, cut) == (none, isp)
+    assert outages.fault_of(MinuteState.DOWN, [cut, came_back, came_back]) is isp
+    # The gateway's answer is none from beyond it.
+    assert outages.observed_fault(isp, [near(answered=True, minute=M0)]) is isp
 
 
 # The book
