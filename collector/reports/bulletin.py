@@ -7,14 +7,17 @@ household, and that it does not replace a regulatory measurement.
 from __future__ import annotations
 
 from collector.domain.assessment import Verdict
+from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.reports import formatting
-from collector.reports.report import Level, Report, ReportRow, SpeedStats
+from collector.reports.report import Level, Maintenance, Report, ReportRow, SpeedStats
 from collector.rollup.periods import Period, month_of
 from runtime.language import within_sentence
 from wire.figures import MEGABIT
 
 # More lines than these are summarised by commune.
 _MAX_LINES = 4
+# More announcements than these are counted.
+_MAX_ANNOUNCED = 5
 
 
 def text(report: Report) -> str:
@@ -26,6 +29,8 @@ def text(report: Report) -> str:
         parts += [_paragraph(row, report) for row in shown[:20]]
         if len(shown) > 20:
             parts.append(f"Số liệu của {len(shown) - 20} nơi khác có trên cổng thông tin.")
+    parts.append(_maintenance(report))
+    if any(not line.is_silent for line in lines):
         parts.append(_reliability(report))
     parts.append(_closing())
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -131,10 +136,66 @@ def _outages(row: ReportRow) -> str:
         return ""
     if not row.down_minutes:
         return "Không ghi nhận gián đoạn."
-    hours, minutes = divmod(row.down_minutes, 60)
-    parts = ((hours, "giờ"), (minutes, "phút"))
-    spelt = " ".join(f"{formatting.number(count)} {unit}" for count, unit in parts if count)
-    return f"Tổng thời gian gián đoạn {spelt}."
+    of = (
+        f", trong đó {_spelt(row.planned_down_minutes)} do bảo trì đã báo trước"
+        if row.planned_down_minutes
+        else ""
+    )
+    return f"Tổng thời gian gián đoạn {_spelt(row.down_minutes)}{of}."
+
+
+def _spelt(minutes: int) -> str:
+    """90 minutes as 1 giờ 30 phút."""
+    parts = zip(divmod(minutes, 60), ("giờ", "phút"), strict=True)
+    return " ".join(f"{formatting.number(count)} {unit}" for count, unit in parts if count)
+
+
+def _maintenance(report: Report) -> str:
+    """The planned maintenance of the period, and availability with it and without."""
+    announced = [
+        one
+        for one in report.maintenance or ()
+        if one.status is not MaintenanceStatus.WITHDRAWN
+    ]
+    if not announced:
+        return ""
+    sentences = [_announcement(one) for one in announced[:_MAX_ANNOUNCED]]
+    if len(announced) > _MAX_ANNOUNCED:
+        more = formatting.number(len(announced) - _MAX_ANNOUNCED)
+        sentences.append(f"Ngoài ra còn {more} đợt bảo trì khác.")
+    return " ".join([*sentences, *_availability_both(report.total)])
+
+
+def _announcement(one: Maintenance) -> str:
+    early = one.status in (MaintenanceStatus.PLANNED, MaintenanceStatus.PARTLY)
+    said = "có báo trước" if early else "báo muộn nên không tính là có kế hoạch"
+    return (
+        f"Bảo trì đường truyền{_scope(one)} từ {formatting.clock(one.starts_at)} đến "
+        f"{formatting.clock(one.ends_at)}, {said}: {one.reason.rstrip('.')}."
+    )
+
+
+def _scope(one: Maintenance) -> str:
+    """Of whom and where, within a sentence: ` của VNPT tại xã Phủ Thông, tỉnh Thái Nguyên`."""
+    parts = one.scope.split(" · ")
+    of = f" của {parts.pop(0)}" if one.isp and parts else ""
+    line = f" «{parts.pop(0)}»" if one.line and parts else ""
+    names = [within_sentence(name) for part in parts for name in part.split(", ")]
+    return f"{line}{of}{' tại ' if names else ''}{', '.join(names)}"
+
+
+def _availability_both(total: ReportRow) -> list[str]:
+    if total.availability_ratio is None or total.planned_down_minutes is None:
+        return []
+    if not total.planned_down_minutes:
+        return ["Không ghi nhận gián đoạn nào trong thời gian bảo trì đã báo trước."]
+    both = (total.availability_ratio, total.availability_without_planned_ratio)
+    counted, without = (formatting.percent(ratio, 2) for ratio in both)
+    return [
+        f"Tỷ lệ thời gian có mạng là {counted}; không tính "
+        f"{_spelt(total.planned_down_minutes)} gián đoạn trong thời gian bảo trì đã báo trước "
+        f"thì là {without}."
+    ]
 
 
 def _reliability(report: Report) -> str:

@@ -112,6 +112,7 @@ def _words(book: xlsxwriter.Workbook, report: Report, document: Document) -> Non
         *((note, text) for note in head.notes),
         *((line, text) for line in common.scope(report)),
         (common.completeness(report.total), text),
+        *((line, text) for line in common.given(common.availability_both(report))),
         ("Phương pháp", bold),
         *((line, text) for line in common.method()),
         (common.thresholds(report).heading, bold),
@@ -170,7 +171,11 @@ def _weeks_and_months(
         columns = ["Tuần từ ngày", "Lần đo", "Đường truyền đủ số lần đo", "Đường truyền"]
         tables.append(("Các tuần", columns, weeks))
     if (planned := common.maintenance(report)) is not None:
-        tables.append((planned.caption, list(planned.columns), [list(row) for row in planned.rows]))
+        announced: list[list[Cell]] = [
+            [*row[:-2], one.lines, one.down_minutes]
+            for row, one in zip(planned.rows, report.maintenance or (), strict=True)
+        ]
+        tables.append((planned.caption, list(planned.columns), announced))
     for title, columns, rows in tables:
         sheet = book.add_worksheet(title)
         sheet.set_column(0, len(columns) - 1, 24)

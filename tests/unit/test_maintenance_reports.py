@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from msgspec import structs
 
@@ -18,9 +20,10 @@ from collector.registry.planned_maintenance import (
     MaintenanceScope,
     MaintenanceStatus,
 )
-from collector.reports import monthly, weekly
+from collector.reports import bulletin, common, formatting, monthly, weekly
 from collector.reports.flat_table import from_json
 from collector.reports.layout import Document
+from collector.reports.rendering import ReportFormat, render
 from collector.reports.report import Level, Report, ReportKind
 from collector.rollup.periods import VIETNAM, parse_period
 from tests import evidence_month, samples
@@ -87,6 +90,11 @@ def monthly_issue(month: EvidenceMonth) -> tuple[Report, Path]:
     return report_of(month, ReportKind.MONTHLY, "2026-06")
 
 
+def bulletin_of(month: EvidenceMonth) -> Report:
+    _, content = issued(month, ReportKind.BULLETIN, parse_period("2026-06"))
+    return from_json(content)
+
+
 def texts(document: Document) -> str:
     return repr([(one.paragraphs, one.points, one.tables) for one in document.sections])
 
@@ -121,6 +129,47 @@ def test_a_weekly_report_has_the_announcements_of_its_week(month: EvidenceMonth)
     assert "Báo muộn" in texts(weekly.document(report))
     assert report.total.planned_down_minutes == 0
     assert differences(checked(path)) == []
+
+
+def test_a_bulletin_says_what_was_announced_and_both_availabilities(month: EvidenceMonth) -> None:
+    report = bulletin_of(month)
+    said = bulletin.text(report)
+    reason = "VNPT nâng cấp cáp, công văn số 12/VNPT."
+    assert (
+        "Bảo trì đường truyền của VNPT tại xã Phủ Thông, tỉnh Thái Nguyên từ 23:00 ngày "
+        f"01/06/2026 đến 02:00 ngày 02/06/2026, có báo trước: {reason}"
+    ) in said
+    assert f"báo muộn nên không tính là có kế hoạch: {reason}" in said
+    counted = formatting.percent(report.total.availability_ratio, 2)
+    without = formatting.percent(report.total.availability_without_planned_ratio, 2)
+    assert (
+        f"Tỷ lệ thời gian có mạng là {counted}; không tính 1 giờ gián đoạn trong thời gian bảo trì "
+        f"đã báo trước thì là {without}."
+    ) in said
+    assert ", trong đó 1 giờ do bảo trì đã báo trước." in said
+
+
+def test_a_bulletin_keeps_silent_about_what_was_withdrawn(month: EvidenceMonth) -> None:
+    report = bulletin_of(month)
+    gone = [
+        structs.replace(one, status=MaintenanceStatus.WITHDRAWN)
+        for one in report.maintenance or ()
+    ]
+    assert "Bảo trì đường truyền" not in bulletin.text(structs.replace(report, maintenance=gone))
+    assert "Bảo trì" not in bulletin.text(structs.replace(report, maintenance=None))
+
+
+def test_the_workbook_has_the_announcements_with_numbers(
+    monthly_issue: tuple[Report, Path],
+) -> None:
+    report, _ = monthly_issue
+    book = openpyxl.load_workbook(io.BytesIO(render(report, ReportFormat.XLSX).content))
+    rows = list(book["Bảo trì có kế hoạch"].iter_rows(min_row=2, values_only=True))
+    assert [row[-2:] for row in rows] == [
+        (one.lines, one.down_minutes) for one in report.maintenance or ()
+    ]
+    text = [row[0] for row in book["Thông tin"].iter_rows(values_only=True)]
+    assert common.availability_both(report) in text
 
 
 def test_the_same_figures_come_of_a_bundle(
