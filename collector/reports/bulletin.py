@@ -153,9 +153,7 @@ def _spelt(minutes: int) -> str:
 def _maintenance(report: Report) -> str:
     """The planned maintenance of the period, and availability with it and without."""
     announced = [
-        one
-        for one in report.maintenance or ()
-        if one.status is not MaintenanceStatus.WITHDRAWN
+        one for one in report.maintenance or () if one.status is not MaintenanceStatus.WITHDRAWN
     ]
     if not announced:
         return ""
@@ -192,9 +190,11 @@ def _availability_both(total: ReportRow) -> list[str]:
     both = (total.availability_ratio, total.availability_without_planned_ratio)
     counted, without = (formatting.percent(ratio, 2) for ratio in both)
     return [
-        f"Tỷ lệ thời gian có mạng là {counted}; không tính "
-        f"{_spelt(total.planned_down_minutes)} gián đoạn trong thời gian bảo trì đã báo trước "
-        f"thì là {without}."
+        (
+            f"Tỷ lệ thời gian có mạng là {counted}; không tính "
+            f"{_spelt(total.planned_down_minutes)} gián đoạn trong thời gian bảo trì đã báo trước "
+            f"thì là {without}."
+        )
     ]
 
 

@@ -152,8 +152,7 @@ def test_a_bulletin_says_what_was_announced_and_both_availabilities(month: Evide
 def test_a_bulletin_keeps_silent_about_what_was_withdrawn(month: EvidenceMonth) -> None:
     report = bulletin_of(month)
     gone = [
-        structs.replace(one, status=MaintenanceStatus.WITHDRAWN)
-        for one in report.maintenance or ()
+        structs.replace(one, status=MaintenanceStatus.WITHDRAWN) for one in report.maintenance or ()
     ]
     assert "Bảo trì đường truyền" not in bulletin.text(structs.replace(report, maintenance=gone))
     assert "Bảo trì" not in bulletin.text(structs.replace(report, maintenance=None))
