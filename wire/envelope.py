@@ -144,8 +144,9 @@ def decode_envelope(payload: bytes) -> Envelope:
 def decode_whole(payload: bytes) -> tuple[Envelope, list[bytes]] | None:
     """Decode an envelope with all of its results at once; returns it and each result's JSON.
 
-    Returns None where something is wrong with it, or where it does not have the form in which
-    `encode_envelope` writes records: then `decode_frame` says more, at a higher price.
+    Returns None where something is wrong with it, or where it has neither the form of
+    `encode_envelope` nor that of `encode_envelope_end` behind records: then `decode_frame` says
+    more, at a higher price.
     """
     # Without a backslash each key is spelled as it is named, and each quotation mark begins or ends
     # a text.
@@ -170,7 +171,8 @@ def _bodies(payload: bytes, envelope: Envelope) -> list[bytes] | None:
     if len(parts) != len(envelope.records):
         return None
     begins = [b'{"seq":%d,' % record.seq for record in envelope.records]
-    ends = [*(b"}," + begin for begin in begins[1:]), _end_of_records(parts[-1], envelope)]
+    end_of = _end_before_names if payload.startswith(b'{"records":[') else _end_of_records
+    ends = [*(b"}," + begin for begin in begins[1:]), end_of(parts[-1], envelope)]
     bodies = []
     for part, end in zip(parts, ends, strict=True):
         if not end or not part.startswith(b":{") or not part.endswith(b"}" + end):
@@ -186,6 +188,19 @@ def _end_of_records(last: bytes, envelope: Envelope) -> bytes:
         return b"}]}"
     body, mark, rest = last.partition(b'}],"signatures":[')
     return mark + rest if b'"signatures"' not in body and b'"signatures"' not in rest else b""
+
+
+def _end_before_names(last: bytes, envelope: Envelope) -> bytes:
+    """The same of an envelope that begins with its records, as a burst is sent."""
+    body, mark, rest = last.partition(b'}],"schema":')
+    try:
+        # Read as an object of its own: what stands there ends the envelope, and no part of it.
+        end: EnvelopeEnd = decode_json(b'{"schema":' + rest, EnvelopeEnd)
+    except msgspec.MsgspecError:
+        return b""
+    # Another list before them is of signatures, which would be twice in the text or not here.
+    is_all = end.signatures == envelope.signatures and b'"signatures"' not in body
+    return mark + rest if is_all else b""
 
 
 def decode_frame(payload: bytes) -> EnvelopeFrame:

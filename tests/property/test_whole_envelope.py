@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
 from tests import samples
-from wire.envelope import decode_frame, decode_whole, encode_envelope
+from wire.envelope import decode_frame, decode_whole, encode_envelope, encode_envelope_end
 from wire.result import Method, Result, decode_result, encode_result
 from wire.signature import CHAIN_START, SignatureBlock
 
@@ -23,6 +25,16 @@ def envelope(*bodies: bytes, signed: bool = False) -> bytes:
         samples.TENANT, samples.PROBE, samples.EPOCH, samples.SITE, samples.NOON,
         list(enumerate(bodies, start=1)), signatures=[BLOCK] if signed else [],
     )  # fmt: skip
+
+
+def burst(*bodies: bytes, signed: bool = False) -> bytes:
+    """As a burst is sent: it was packed before it was known when it is sent."""
+    records = (b'{"seq":%d,"result":%b}' % one for one in enumerate(bodies, start=1))
+    end = encode_envelope_end(
+        samples.TENANT, samples.PROBE, samples.EPOCH, samples.SITE, samples.NOON,
+        signatures=[BLOCK] if signed else [],
+    )  # fmt: skip
+    return b'{"records":[' + b",".join(records) + end
 
 
 def is_whole(payload: bytes) -> bool:
@@ -47,12 +59,18 @@ def with_settings(**settings: str | int) -> bytes:
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("results", [1, 2, 20])
-def test_what_a_probe_sends_is_decoded_at_once(results: int, signed: bool) -> None:
-    assert is_whole(envelope(*([BODY, OTHER] * 10)[:results], signed=signed))
+@pytest.mark.parametrize("form", [envelope, burst])
+def test_what_a_probe_sends_is_decoded_at_once(
+    form: Callable[..., bytes], results: int, signed: bool
+) -> None:
+    assert is_whole(form(*([BODY, OTHER] * 10)[:results], signed=signed))
 
 
 SOUND = envelope(BODY, OTHER)
 SIGNED = envelope(BODY, OTHER, signed=True)
+BURST = burst(BODY, OTHER)
+SIGNED_BURST = burst(BODY, OTHER, signed=True)
+SIGNATURES = SIGNED_BURST[SIGNED_BURST.index(b',"signatures"') : -1]
 SECOND = b'},{"seq":2,"result":'
 
 
@@ -79,6 +97,18 @@ SECOND = b'},{"seq":2,"result":'
         SIGNED.replace(b'}],"signatures":', b'} ],"signatures":[],"signatures":'),
         SIGNED.replace(b'}],"signatures"', b'}],"clock":null,"signatures"'),
         SOUND.replace(b"}]}", b'}],"clock":null}'),
+        # The same of a burst.
+        BURST.replace(SECOND, b',"result":' + OTHER + SECOND),
+        BURST.replace(SECOND, b" " + SECOND),
+        BURST.replace(b'}],"schema"', b',"result":' + OTHER + b'}],"schema"'),
+        BURST.replace(b'}],"schema"', b'}], "schema"'),
+        BURST.replace(b'],"schema"', b'],"records":[{"seq":9,"result":' + BODY + b'}],"schema"'),
+        BURST.replace(b'],"schema"', b'],"clock":null,"schema"'),
+        BURST.replace(b'],"schema"', b"]" + SIGNATURES + b',"schema"'),
+        SIGNED_BURST.replace(b'],"schema"', b"]" + SIGNATURES + b',"schema"'),
+        SIGNED_BURST.replace(b'],"schema"', b'],"signatures":[],"schema"'),
+        BURST.replace(b'{"records"', b' {"records"'),
+        burst(with_settings(x='"result"'), OTHER),
         # The same words as a setting's name or as text.
         envelope(with_settings(result=1), OTHER),
         envelope(with_settings(seq=2, result="x"), OTHER),
@@ -98,6 +128,8 @@ def test_another_form_is_read_record_by_record(payload: bytes) -> None:
         envelope(with_settings(seq=2), OTHER),
         envelope(with_settings(signatures="x", records=1), OTHER),
         SOUND.replace(b'{"schema":"tramdo/1",', b'{ "schema" : "tramdo/1" ,'),
+        burst(with_settings(schema="x", signatures=1), OTHER),
+        BURST.replace(b'"schema":"tramdo/1",', b'"schema": "tramdo/1" ,'),
     ],
 )
 def test_what_is_no_beginning_of_a_result_does_no_harm(payload: bytes) -> None:
@@ -106,11 +138,12 @@ def test_what_is_no_beginning_of_a_result_does_no_harm(payload: bytes) -> None:
 
 @given(st.data())
 def test_any_change_of_the_text(data: st.DataObject) -> None:
-    payload = bytearray(data.draw(st.sampled_from([SOUND, SIGNED])))
+    payload = bytearray(data.draw(st.sampled_from([SOUND, SIGNED, BURST, SIGNED_BURST])))
     pieces = st.sampled_from(
         [
             *(b" ", b"{", b"}", b"]", b"[", b",", b'"', b"\\", b'"seq":1,', b',"seq":2', SECOND),
             *(b'"result":', b',"result":{}', b',"result":' + BODY, b'],"signatures":[', b"\xff"),
+            *(b'}],"schema":', SIGNATURES, b'],"records":['),
         ]
     )
     for _ in range(data.draw(st.integers(1, 3))):
@@ -125,4 +158,5 @@ def results_of(payload: bytes) -> list[Result]:
 
 
 def test_the_starting_points_are_sound() -> None:
-    assert results_of(SOUND) == results_of(SIGNED) == [RESULT, decode_result(OTHER)]
+    for payload in (SOUND, SIGNED, BURST, SIGNED_BURST):
+        assert results_of(payload) == [RESULT, decode_result(OTHER)]
