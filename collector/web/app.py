@@ -16,8 +16,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from collector.alerts.alert_database import AlertStoreError
 from collector.alerts.alert_store import AlertStore
@@ -60,6 +58,7 @@ from collector.web.reports_page import ReportsPage
 from collector.web.responses import json_response
 from collector.web.search_page import SearchPage
 from collector.web.sign_in_page import SignInPages
+from collector.web.static_files import ROUTES as STATIC_ROUTES
 from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
 
@@ -155,10 +154,7 @@ class Web:
             yield
 
         return Starlette(
-            routes=[
-                *self._routes,
-                Mount("/static", StaticFiles(packages=[("collector.web", "static")])),
-            ],
+            routes=[*self._routes, *STATIC_ROUTES],
             middleware=[
                 Middleware(SecurityHeaders),
                 # Compressed, a page is a seventh of its size. Event streams are not compressed.

@@ -29,6 +29,7 @@ from collector.users.user_store import UserStore, UserStoreError
 from collector.web.drawing.place_map import SHAPES
 from collector.web.formatting import MISSING, moment
 from collector.web.presentation import Locale
+from collector.web.static_files import static_address
 from collector.web.table_cards import with_labels
 from runtime.language import Language
 
@@ -102,6 +103,7 @@ class PageContext:
             lstrip_blocks=True,
         )
         self._templates.globals["map_shapes"] = SHAPES
+        self._templates.globals["static"] = static_address
         self._templates.filters["commands"] = with_commands
 
     def locale(self, request: Request) -> Locale:

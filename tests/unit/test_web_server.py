@@ -201,6 +201,27 @@ def test_a_refused_method_is_a_page_for_browsers_and_json_for_programs(centre: C
         assert told == (page.status, "application/json"), path
 
 
+def test_a_page_has_one_style_sheet_that_browsers_keep_until_it_changes(centre: Centre) -> None:
+    address, *more = re.findall(
+        r'<link rel="stylesheet" href="([^"]+)"', centre.ask("GET", "/campaign").text
+    )
+    assert not more
+    sheet = centre.ask("GET", address, headers={"Accept-Encoding": "gzip"})
+    assert sheet.headers["content-encoding"] == "gzip"
+    assert sheet.headers["content-type"].startswith("text/css")
+    assert "immutable" in sheet.headers["cache-control"]
+    assert sheet.text == centre.ask("GET", address).text
+    # What is for paper alone is behind what is for screens, and for paper alone.
+    assert sheet.text.index(".masthead {") < sheet.text.index("@media print {\n/* Pages on A4")
+    again = centre.ask("GET", address, headers={"If-None-Match": sheet.headers["etag"]})
+    assert (again.status, again.text) == (304, "")
+    # An address of another content must not be kept: it is answered with the present one.
+    older = centre.ask("GET", f"{address}0")
+    assert (older.headers["cache-control"], older.text) == ("no-cache", sheet.text)
+    assert centre.ask("GET", "/static/none.css").status == 404
+    assert centre.ask("GET", "/static/..%2fapp.py").status == 404
+
+
 def test_the_openapi_document_says_what_the_centre_answers(centre: Centre) -> None:
     json_alone = {"Accept": "application/json"}
     document = json.loads(centre.ask("GET", "/api/openapi.json", headers=json_alone).text)
