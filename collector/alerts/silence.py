@@ -8,7 +8,8 @@ that is being done does the same to the alerts of the lines concerned, entered l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -16,8 +17,6 @@ from collector.alerts.alert import AlertKind, Key
 from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import LineKey, Registry
 
-# The longest silence: a box that nobody wants to hear of for longer is retired in the registry.
-LONGEST = timedelta(days=92)
 TEXT_MOST = 500
 # What work on a line may cause: of the line itself, and of a probe whose every line is concerned.
 _OF_LINE = {
@@ -102,10 +101,15 @@ def _concerns_all(one: PlannedMaintenance, lines: Iterable[LineKey], registry: R
     return all(one.concerns(line, registry) for line in lines)
 
 
-def problem(text: str, ends_at: datetime, now: datetime) -> str | None:
-    """Why a silence is refused; None if it is accepted."""
-    if not text.strip() or len(text) > TEXT_MOST:
-        return f"a reason of 1 to {TEXT_MOST} characters is needed"
-    if not now < ends_at <= now + LONGEST:
-        return f"a silence ends within {LONGEST.days} days"
-    return None
+class TextProblem(StrEnum):
+    """Why a text is refused: a closed list, each with a label for the pages."""
+
+    NO_TEXT = "no_text"
+    TOO_LONG = "too_long"
+
+
+def problem(text: str, *, may_be_empty: bool = False) -> TextProblem | None:
+    """Why the text of a note or the reason of a silence is refused; None if it is accepted."""
+    if not text and not may_be_empty:
+        return TextProblem.NO_TEXT
+    return TextProblem.TOO_LONG if len(text) > TEXT_MOST else None

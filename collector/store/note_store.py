@@ -6,6 +6,7 @@ from collector.registry.registry import LineKey
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Row, Transaction
+from collector.store.further_entries import EntryConflictError, require_seen
 from collector.store.line_notes import (
     NOTES_MOST,
     LineNote,
@@ -17,7 +18,6 @@ from collector.store.line_notes import (
 _COLUMNS = (
     "note, previous, tenant, probe, line, starts_at, ends_at, text, author, written_at, withdrawn"
 )
-_CHANGED = "somebody has changed this note meanwhile: look at it again"
 
 
 class SqlNoteStore:
@@ -42,23 +42,26 @@ class SqlNoteStore:
                 _require_last(transaction, entry.note, after)
             else:
                 _require_room(transaction, entry.line)
-            numbers = transaction.execute(
+            ((number,),) = transaction.execute(
                 f"INSERT INTO line_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (previous) DO NOTHING RETURNING number",
+                "RETURNING number",
                 _cells(entry, after),
             )
-        if not numbers:
-            raise NoteConflictError(_CHANGED)
-        return int(numbers[0][0])
+        return int(number)
 
 
 def _require_last(transaction: Transaction, note: int, after: int) -> None:
-    """Two people may correct one note at once: the later one sees what the other wrote."""
-    ((last,),) = transaction.execute(
-        "SELECT max(number) FROM line_notes WHERE number = ? OR note = ?", (note, note)
-    )
-    if last != after:
-        raise NoteConflictError(_CHANGED)
+    try:
+        require_seen(
+            transaction,
+            "line_notes",
+            "number = ?",
+            note,
+            "SELECT max(number) FROM line_notes WHERE number = ? OR note = ?",
+            after,
+        )
+    except EntryConflictError as error:
+        raise NoteConflictError(str(error)) from error
 
 
 def _require_room(transaction: Transaction, line: LineKey) -> None:

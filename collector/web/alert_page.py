@@ -36,7 +36,7 @@ class AlertPage:
 
     def page(self, request: Request) -> Response:
         """The alert, what was done about it, and the forms for who may."""
-        return self._render(request, self._alert(request))
+        return self._render(request, self._alert(request), view.RefusedForm())
 
     async def act(self, request: Request) -> Response:
         """Acknowledge, note or silence (`do`)."""
@@ -51,21 +51,17 @@ class AlertPage:
     def _act(self, request: Request, fields: dict[str, str]) -> Response:
         alert, now = self._alert(request), self._model.now()
         user = self._require(request, alert)
-        text, doing = fields.get("text", "").strip(), fields.get("do", "")
+        text, doing = view.typed_text(fields), fields.get("do", "")
+        problem = silences.problem(text, may_be_empty=doing == "acknowledge")
+        if problem and doing in {"acknowledge", "note", "silence"}:
+            return self._render(request, alert, view.refused_form(fields, problem))
         if doing == "silence":
             try:
                 silence = view.silence_of(alert, fields, user.name, now)
             except ValueError as error:
                 raise HTTPException(400, str(error)) from error
-            problem = silences.problem(text, silence.ends_at, now)
-            if problem:
-                raise HTTPException(422, problem)
             self._alert_store.write_silence(silence)
         elif doing in {"acknowledge", "note"}:
-            if len(text) > silences.TEXT_MOST or (doing == "note" and not text):
-                raise HTTPException(
-                    422, f"a note of 1 to {silences.TEXT_MOST} characters is needed"
-                )
             self._alert_store.write_note(
                 Note(
                     alert=alert.number,
@@ -93,7 +89,7 @@ class AlertPage:
         self._context.audit(request, user.name, "end_silence", subject or silence.name)
         return RedirectResponse("/alerts", 303)
 
-    def _render(self, request: Request, alert: Alert) -> Response:
+    def _render(self, request: Request, alert: Alert, form: view.RefusedForm) -> Response:
         locale, now = self._context.locale(request), self._model.now()
         places = self._places()
         silence = silenced_by(self._alert_store.silences(now), alert.key, now)
@@ -103,6 +99,8 @@ class AlertPage:
         return self._context.render(
             request,
             "alert.html",
+            status=422 if form.problem else 200,
+            form=form,
             alert=alert,
             row=alert_row(alert, places, locale),
             may=may,

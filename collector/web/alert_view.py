@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,9 +12,20 @@ from collector.alerts.silence import Note, Silence
 from collector.web.formatting import Moment, moment
 from collector.web.presentation import Locale
 
-# How long a silence may be asked for, in hours.
+# How long a silence may be asked for, in hours: a box that nobody wants to hear of for longer is
+# retired in the registry.
 HOURS = (4, 24, 72, 168, 720)
 _USUAL_HOURS = "24"
+
+
+class RefusedForm(NamedTuple):
+    """What was typed into a form that is shown again, and the label of why it was refused."""
+
+    problem: str = ""
+    do: str = ""
+    text: str = ""
+    hours: str = _USUAL_HOURS
+    scope: str = ""
 
 
 class NoteRow(NamedTuple):
@@ -43,6 +55,23 @@ def durations(locale: Locale) -> list[tuple[str, str]]:
     return [(locale.label(f"alert_hours_{hours}"), str(hours)) for hours in HOURS]
 
 
+def typed_text(fields: Mapping[str, str]) -> str:
+    """The field `text`. Browsers send each line end as two characters, and count it as one."""
+    text = unicodedata.normalize("NFC", fields.get("text", ""))
+    return text.replace("\r\n", "\n").strip()
+
+
+def refused_form(fields: Mapping[str, str], problem: str) -> RefusedForm:
+    """The form again with what was typed."""
+    return RefusedForm(
+        problem=f"alert_problem_{problem}",
+        do=fields.get("do", ""),
+        text=typed_text(fields),
+        hours=fields.get("hours", _USUAL_HOURS),
+        scope=fields.get("scope", ""),
+    )
+
+
 def silence_of(alert: Alert, fields: Mapping[str, str], author: str, now: datetime) -> Silence:
     """The silence that a form asks for (`hours`, `scope`, `text`).
 
@@ -64,5 +93,5 @@ def silence_of(alert: Alert, fields: Mapping[str, str], author: str, now: dateti
         starts_at=now,
         ends_at=now + timedelta(hours=int(hours)),
         author=author,
-        reason=fields.get("text", "").strip(),
+        reason=typed_text(fields),
     )

@@ -50,7 +50,7 @@ from collector.web.monitoring import MonitoringEndpoints
 from collector.web.notes_page import NotesPage
 from collector.web.open_data_page import Compression, OpenDataPages
 from collector.web.overview_page import OverviewPage
-from collector.web.page_context import COMPRESSION_LEVEL, FormRefusedError, PageContext
+from collector.web.page_context import COMPRESSION_LEVEL, PageContext
 from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.registry_probe_page import RegistryProbePage
@@ -192,19 +192,17 @@ class Web:
 
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        label = error.label if isinstance(error, FormRefusedError) else ""
-        answer = self._refusal(request, error.status_code, error.detail, label)
+        answer = self._refusal(request, error.status_code, error.detail)
         answer.headers.update(error.headers or {})
         return answer
 
-    def _refusal(self, request: Request, status: int, detail: str, label: str = "") -> Response:
+    def _refusal(self, request: Request, status: int, detail: str) -> Response:
         """An error: on a page in the visitor's language, to a program as JSON."""
         if status == 304 or not _is_for_people(request):
             return json_response({"error": detail}, status)
         locale = self._context.locale(request)
-        name = label or f"refused_{status}"
+        name = f"refused_{status}"
         said = locale.label(name) if locale.has_label(name) else ""
-        detail = "" if label else detail
         return self._context.render_refusal(request, status, said, detail)
 
 

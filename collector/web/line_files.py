@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
+from collector.reports.maintenance import counted_outages
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY
 from collector.web import line_view, maintenance_view, outages_view
@@ -91,6 +92,7 @@ class LineFiles:
             step,
             locale,
             maintenance_view.planned_for(model.maintenance(), key, model.registry()),
+            counted_outages(reported, period),
             most=_ROWS_MOST,
         )
         return file_response(outages_table(rows, locale), request.url.path)

@@ -251,7 +251,13 @@ class LinePages:
             kinds=line_view.kind_rows(summary, locale),
             fault_now=outages_view.fault_now(observation, locale),
             outages=outages_view.outages(
-                buckets, reported, observation, step, locale, maintenance.planned
+                buckets,
+                reported,
+                observation,
+                step,
+                locale,
+                maintenance.planned,
+                maintenance.counted,
             ),
             maintenance=maintenance,
             operators=self._operators(request, line, locale),

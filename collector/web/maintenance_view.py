@@ -94,6 +94,7 @@ class LineMaintenance(NamedTuple):
 
     rows: list[tuple[MaintenanceRow, int]]
     planned: list[PlannedMaintenance]
+    counted: list[LineOutage]
     minutes: int
     with_maintenance: str
     without: str
@@ -340,6 +341,7 @@ def of_line(
             for one in mine
         ],
         planned=planned,
+        counted=counted,
         minutes=minutes,
         with_maintenance=percent(summary.availability_ratio, locale),
         without=percent(summary.up_minutes / known if known else None, locale),

@@ -1,4 +1,7 @@
-"""Floor 3. The forms of a line's notes: write one, correct it, withdraw it."""
+"""Floor 3. The forms of a line's notes: write one, correct it, withdraw it.
+
+A form that is refused is shown again with what was typed and why.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,17 @@ from collector.web import notes_view as view
 from collector.web.line_table import line_address
 from collector.web.page_context import PageContext, local_path
 from collector.web.query import found_or_404, line_of_path
+
+# Of a form's `last`, the number of the entry that its author saw.
+_DIGITS_MOST = 15
+
+
+class NoteRefusedError(Exception):
+    """A form is refused; `label` is why."""
+
+    def __init__(self, label: str, status: int) -> None:
+        super().__init__(label)
+        self.label, self.status = label, status
 
 
 class NotesPage:
@@ -48,41 +62,67 @@ class NotesPage:
     def _write(self, request: Request, fields: dict[str, str]) -> Response:
         line = line_of_path(request, self._model.lines())
         user = self._context.require(request, Permission.NOTE_LINES, line.commune_code)
-        entry = self._entry(fields, line, user)
-        self._store(entry, 0)
+        try:
+            entry = self._entry(fields, line, user)
+            self._store(entry, 0)
+        except NoteRefusedError as refused:
+            return self._again(request, line, fields, refused)
         return self._done(request, fields, line, user, "note_line", entry.text)
 
     def _change(self, request: Request, fields: dict[str, str]) -> Response:
-        line = line_of_path(request, self._model.lines())
-        number = int(request.path_params["number"])
-        notes = self._model.store.notes.of_line(line.key)
-        note = found_or_404(next((one for one in notes if one.number == number), None), "such note")
-        user = self._require(request, note, line)
-        doing = fields.get("do", "")
-        if doing == "correct":
-            entry = self._entry(fields, line, user, note)
-        elif doing == "withdraw":
-            entry = structs.replace(
-                note.last,
-                note=note.number,
-                author=user.name,
-                written_at=self._model.now(),
-                withdrawn=True,
-            )
-        else:
+        line, doing = line_of_path(request, self._model.lines()), fields.get("do", "")
+        if doing not in {"correct", "withdraw"}:
             raise HTTPException(400, "`do` is correct or withdraw")
-        last = fields.get("last", "")
-        if last != str(note.last.number):
-            raise self._context.refused(409, "note_problem_changed")
-        self._store(entry, note.last.number)
-        detail = f"{number}: {note.last.text}" + (f" → {entry.text}" if doing == "correct" else "")
+        note = self._note(request, line)
+        user = self._require(request, note, line)
+        try:
+            entry = self._further(note, fields, line, user)
+            self._store(entry, _entry_number(fields.get("last", "")))
+        except NoteRefusedError as refused:
+            return self._again(request, line, fields, refused, self._note(request, line))
+        detail = f"{note.number}: {note.last.text}"
+        if doing == "correct":
+            detail = f"{detail} → {entry.text}"
         return self._done(request, fields, line, user, f"{doing}_note", detail)
+
+    def _further(
+        self, note: LineNote, fields: dict[str, str], line: KnownLine, user: User
+    ) -> NoteEntry:
+        """The entry that corrects or withdraws a note."""
+        if note.last.withdrawn:
+            raise NoteRefusedError("note_problem_withdrawn", 409)
+        if fields["do"] == "correct":
+            return self._entry(fields, line, user, note)
+        return structs.replace(
+            note.last,
+            note=note.number,
+            author=user.name,
+            written_at=self._model.now(),
+            withdrawn=True,
+        )
+
+    def _again(
+        self,
+        request: Request,
+        line: KnownLine,
+        fields: dict[str, str],
+        refused: NoteRefusedError,
+        note: LineNote | None = None,
+    ) -> Response:
+        """The form with what was typed; of a correction, what the note says now."""
+        return self._context.render(
+            request,
+            "note_form.html",
+            status=refused.status,
+            line=line,
+            address=line_address(line.key),
+            form=view.refused_form(fields, refused.label, note, self._context.locale(request)),
+            back=self._back(fields, line),
+        )
 
     def _require(self, request: Request, note: LineNote, line: KnownLine) -> User:
         """Its author, or who may correct everybody's."""
         user = self._context.require(request, Permission.NOTE_LINES, line.commune_code)
-        if note.last.withdrawn:
-            raise self._context.refused(409, "note_problem_withdrawn")
         if note.first.author != user.name:
             return self._context.require(request, Permission.CORRECT_NOTES, line.commune_code)
         return user
@@ -94,9 +134,9 @@ class NotesPage:
         try:
             entry = view.entry_of(fields, line.key, user.name, now, corrected)
         except ValueError as error:
-            raise self._context.refused(422, "note_problem_time") from error
+            raise NoteRefusedError("note_problem_time", 422) from error
         if problem := line_notes.problem(entry, now):
-            raise self._context.refused(422, f"note_problem_{problem}")
+            raise NoteRefusedError(f"note_problem_{problem}", 422)
         return entry
 
     def _store(self, entry: NoteEntry, after: int) -> None:
@@ -104,7 +144,7 @@ class NotesPage:
             self._model.store.notes.write(entry, after)
         except NoteConflictError as error:
             why = "note_problem_changed" if entry.note else "note_problem_full"
-            raise self._context.refused(409, why) from error
+            raise NoteRefusedError(why, 409) from error
 
     def _done(
         self,
@@ -116,6 +156,18 @@ class NotesPage:
         detail: str,
     ) -> Response:
         self._context.audit(request, user.name, action, "/".join(line.key), detail)
-        home = line_address(line.key)
-        back = local_path(fields.get("back", ""))
-        return RedirectResponse(f"{back if back.startswith(home) else home}#notes", 303)
+        return RedirectResponse(f"{self._back(fields, line)}#notes", 303)
+
+    def _back(self, fields: dict[str, str], line: KnownLine) -> str:
+        """The page of the line from which the form was sent."""
+        home, back = line_address(line.key), local_path(fields.get("back", ""))
+        return back if back.startswith(home) else home
+
+    def _note(self, request: Request, line: KnownLine) -> LineNote:
+        number = int(request.path_params["number"])
+        notes = self._model.store.notes.of_line(line.key)
+        return found_or_404(next((one for one in notes if one.number == number), None), "such note")
+
+
+def _entry_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST else 0

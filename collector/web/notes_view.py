@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from collector.registry.registry import LineKey
 from collector.store.line_notes import TEXT_MOST, LineNote, NoteEntry
@@ -62,6 +62,23 @@ class NotesSection(Struct, frozen=True, kw_only=True):
     may_write: bool
     text_most: int
     now_text: str
+
+
+class RefusedForm(Struct, frozen=True, kw_only=True):
+    """A form that is shown again: why, and what was typed.
+
+    `number` is that of the note that is corrected, "" of a new one; `last` its last entry, which
+    says `now`.
+    """
+
+    problem: str
+    starts: str
+    ends: str
+    text: str
+    number: str = ""
+    last: str = ""
+    now: EntryRow | None = None
+    may_send: bool = True
 
 
 class NoteWriter(Struct, frozen=True):
@@ -126,6 +143,27 @@ def section(
         may_write=writer.may_write,
         text_most=TEXT_MOST,
         now_text=local_text(now),
+    )
+
+
+def refused_form(
+    fields: Mapping[str, str], problem: str, note: LineNote | None, locale: Locale
+) -> RefusedForm:
+    """The form again, of a note that it corrects or of a new one (None)."""
+    typed = RefusedForm(
+        problem=problem,
+        starts=fields.get("starts", ""),
+        ends=fields.get("ends", ""),
+        text=fields.get("text", ""),
+    )
+    if note is None:
+        return typed
+    return structs.replace(
+        typed,
+        number=str(note.number),
+        last=str(note.last.number),
+        now=_entry_row(note.last, locale),
+        may_send=not note.last.withdrawn,
     )
 
 

@@ -115,6 +115,7 @@ def outages(
     step: Step,
     locale: Locale,
     planned: Sequence[PlannedMaintenance] = (),
+    counted: Sequence[LineOutage] = (),
     most: int = _MOST,
 ) -> list[OutageRow]:
     """The hours or days with minutes down, newest first.
@@ -127,15 +128,14 @@ def outages(
         step: the buckets' length.
         locale: the visitor's.
         planned: the planned maintenance of the line.
+        counted: those of `reported` that planned maintenance takes minutes from
+            (`collector.reports.maintenance.counted_outages`).
         most: at most so many rows.
     """
     length = _LENGTHS[step]
     lasting = list(_ongoing_buckets(buckets, reported, length))
     if observation is None or not lasting or observation.at < lasting[-1]:
         lasting = []
-    valid = [
-        LineOutage(one.started_at, one.ended_at, one.down_minutes) for one in reported if one.valid
-    ]
     shown = []
     for bucket in [one for one in reversed(buckets) if one.summary.down_minutes][:most]:
         end = bucket.start + length
@@ -143,7 +143,7 @@ def outages(
         if observation is not None and bucket.start in lasting:
             place = measurement.FAULTS[observation.fault].in_(locale.language)
             faults.append(f"{place} ({locale.label('outage_open')})")
-        within = minutes_within(planned, valid, bucket.start, end)
+        within = minutes_within(planned, counted, bucket.start, end)
         shown.append(_row(bucket, faults, within, locale))
     return shown
 

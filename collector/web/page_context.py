@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import NamedTuple
@@ -34,6 +35,8 @@ from collector.web.table_cards import with_labels
 from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
+# Fields of forms that nobody typed; of the others a page of a refusal gives back what was written.
+_NOT_TYPED = ("token", "back", "last", "do", "number", "seen", "shown", "tenant", "scope", "hours")
 # Pages in each language and with each filter; the nation's overview takes 100 kB.
 _PAGES_SHARED = 64
 # Of gzip: a page of 200 kB takes 5 ms; at 9, three times as long for a fiftieth less.
@@ -62,14 +65,6 @@ class Visitor(NamedTuple):
     def may(self, permission: str, commune_code: str | None = None) -> bool:
         """Whether the user has the permission, given by its value (for templates)."""
         return self.user is not None and self.user.may(Permission(permission), commune_code)
-
-
-class FormRefusedError(HTTPException):
-    """A form is refused; `label` is why, for a page in the visitor's language."""
-
-    def __init__(self, status: int, label: str, detail: str) -> None:
-        super().__init__(status, detail)
-        self.label = label
 
 
 class _Blocks(Struct, frozen=True, eq=False):
@@ -150,20 +145,39 @@ class PageContext:
         """The fields of a form that a signed-in user has sent, its token checked.
 
         Args:
-            request: the request; nothing of it is read before it is known who sends it.
+            request: the request. Of one of another origin nothing is read before it is known who
+                sends it; what somebody wrote on a page of ours is given back where it is refused.
             fields_most: more are refused.
             permission: what the user needs, if it is the same for everything in the form.
 
         Raises:
             HTTPException: see `require_user`, `require` and `require_form`.
         """
-        if permission is None:
-            await run_in_threadpool(self.require_user, request)
-        else:
-            await run_in_threadpool(self.require, request, permission)
+        try:
+            if permission is None:
+                await run_in_threadpool(self.require_user, request)
+            else:
+                await run_in_threadpool(self.require, request, permission)
+        except HTTPException:
+            # Of our own page: the session has ended while somebody was writing.
+            if is_same_origin(request):
+                with suppress(HTTPException):
+                    await self._fields(request, fields_most)
+            raise
+        fields = await self._fields(request, fields_most)
+        self.require_form(request, fields.get("token", ""))
+        return fields
+
+    async def _fields(self, request: Request, fields_most: int) -> dict[str, str]:
         form = await request.form(max_files=0, max_fields=fields_most)
-        self.require_form(request, str(form.get("token", "")))
-        return {name: str(value) for name, value in form.items()}
+        fields = {name: str(value) for name, value in form.items()}
+        if is_same_origin(request):
+            request.state.typed = [
+                (name, text.strip())
+                for name, text in fields.items()
+                if name not in _NOT_TYPED and text.strip()
+            ]
+        return fields
 
     def require_form(self, request: Request, token: str) -> None:
         """Refuse a form without a valid token of this session, or of another origin (CSRF).
@@ -174,11 +188,6 @@ class PageContext:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         if not is_same_origin(request) or not self.sessions.is_valid_token(token, cookie):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
-
-    def refused(self, status: int, label: str) -> FormRefusedError:
-        """The error by which a form is refused with a label."""
-        english = Locale(Language.EN, self.timezone)
-        return FormRefusedError(status, label, english.label(label))
 
     def audit(
         self, request: Request, user: str, action: str, subject: str = "", detail: str = ""
@@ -207,7 +216,9 @@ class PageContext:
             visitor = self.visitor(request)
         except UserStoreError:
             visitor = Visitor(None, "")
-        context = {"said": said, "detail": detail}
+        fields = getattr(request.state, "typed", ())
+        typed = [(_field_name(name, self.locale(request)), text) for name, text in fields]
+        context = {"said": said, "detail": detail, "typed": typed}
         html = self._page_html(request, "refused.html", context, visitor)
         return self._answer(request, html, status)
 
@@ -310,6 +321,11 @@ class PageContext:
             **context,
         )
         return with_labels(html)
+
+
+def _field_name(name: str, locale: Locale) -> str:
+    """The name of a form's field for its reader."""
+    return locale.label(f"typed_{name}") if locale.has_label(f"typed_{name}") else name
 
 
 def with_commands(text: str) -> Markup:

@@ -205,7 +205,7 @@ def test_a_note_is_written_corrected_and_withdrawn_and_nothing_is_lost(
         "last": str(note.last.number),
     }
     assert centre.post(gone, path=own).status == 303
-    assert centre.post(gone, path=own).status == 409
+    assert centre.post(gone, path=own).status == 409, "it is withdrawn already"
     assert _series_notes(lan) == []
     page = lan.get(ADDRESS).text
     for text in ("New &lt;b&gt;modem&lt;/b&gt;", "New router", "withdrawn", "centre"):

@@ -108,6 +108,7 @@ class Browser:
         fields: Mapping[str, str],
         file: tuple[str, str | bytes] | None = None,
         path: str = "/registry/document",
+        origin: str = "same-origin",
     ) -> Answer:
         mark = uuid4().hex
         parts: list[tuple[str, str | bytes]] = [
@@ -123,7 +124,7 @@ class Browser:
         )
         told = [
             (b"content-type", f"multipart/form-data; boundary={mark}".encode()),
-            (b"sec-fetch-site", b"same-origin"),
+            (b"sec-fetch-site", origin.encode()),
         ]
         return asyncio.run(self._ask("POST", body + f"--{mark}--\r\n".encode(), told, path))
 

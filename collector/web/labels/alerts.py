@@ -31,6 +31,14 @@ LABELS = {
     "alert_hours_72": Phrase("3 ngày", "3 days"),
     "alert_hours_168": Phrase("7 ngày", "7 days"),
     "alert_hours_720": Phrase("30 ngày", "30 days"),
+    "alert_problem_no_text": Phrase(
+        "Chưa lưu: cần nội dung từ 1 đến 500 ký tự.",
+        "Not saved: a text of 1 to 500 characters is needed.",
+    ),
+    "alert_problem_too_long": Phrase(
+        "Chưa lưu: nội dung dài quá 500 ký tự. Hãy viết ngắn lại; nội dung bạn đã nhập vẫn ở dưới.",
+        "Not saved: the text is longer than 500 characters. What you wrote is still below.",
+    ),
     "alert_reason": Phrase("Lý do", "Reason"),
     "alert_silences": Phrase("Đang tạm ngừng thông báo", "Silenced now"),
     "alert_until": Phrase("Đến", "Until"),

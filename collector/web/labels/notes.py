@@ -25,6 +25,9 @@ LABELS = {
     "note_withdrawn": Phrase("rút", "withdrawn"),
     "note_before": Phrase("Trước khi sửa", "Before the correction"),
     "note_add": Phrase("Viết ghi chú", "Write a note"),
+    "note_correct_one": Phrase("Sửa ghi chú", "Correct a note"),
+    "note_not_saved": Phrase("Chưa lưu ghi chú.", "The note was not saved."),
+    "note_now": Phrase("Ghi chú này hiện nay:", "This note says now:"),
     "note_starts": Phrase("Từ lúc", "From"),
     "note_ends": Phrase("Đến lúc (nếu kéo dài)", "Until (of a longer time)"),
     "note_what": Phrase("Việc gì đã xảy ra", "What happened"),
@@ -55,8 +58,8 @@ LABELS = {
         "Thời gian không đúng dạng ngày và giờ.", "A time is not a date and a time."
     ),
     "note_problem_changed": Phrase(
-        "Có người vừa sửa ghi chú này: hãy xem lại nội dung mới rồi làm lại.",
-        "Somebody has changed this note meanwhile: look at it again.",
+        "Có người vừa sửa ghi chú này: hãy xem nội dung mới rồi lưu lại nếu vẫn cần.",
+        "Somebody has changed this note meanwhile: look at it, and save again if needed.",
     ),
     "note_problem_full": Phrase(
         "Đường truyền này đã có 2.000 ghi chú, không thêm được nữa.",

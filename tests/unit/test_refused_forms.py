@@ -1,0 +1,163 @@
+"""A form that is refused comes back with what was typed and why, in the reader's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from collector.alerts.alert import AlertKind, Begin, Key, RuleResult, RuleState, Subject
+from collector.alerts.alert_store import AlertLocation, AlertStore
+from collector.store.sqlite import SqliteStore
+from collector.users.user import Role, User
+from collector.web.chart_view import local_text
+from tests.unit.test_notes import ADDRESS, KEY
+from tests.unit.test_registry_page import Answer, Browser, registry
+
+NOW = datetime.now(UTC)
+TEXT = "Thay modem ở <tầng 2>"
+CENTRE = User(name="minh", role=Role.CENTRE)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(tmp_path / "results.sqlite")) as store:
+        store.registry.apply(registry(), "centre", "registry.toml", NOW - timedelta(days=9))
+        yield store
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Iterator[AlertStore]:
+    with closing(AlertStore(tmp_path / "alerts.sqlite")) as store:
+        subject = Subject("bach-thong", "tram-01969-1", "vnpt")
+        holds = RuleResult(key=Key(AlertKind.LINE_DOWN, subject), state=RuleState.HOLDS)
+        store.write([Begin(holds, NOW)], [], lambda _: AlertLocation("01969", ""))
+        yield store
+
+
+def typed(browser: Browser) -> dict[str, str]:
+    return {
+        "token": browser.get(ADDRESS).field("token"),
+        "starts": local_text(NOW),
+        "text": TEXT,
+        "back": f"{ADDRESS}?days=30",
+    }
+
+
+def filled(answer: Answer, name: str) -> str:
+    """What an input of the page's last form holds."""
+    held = re.findall(rf'name="{name}"[^>]* value="([^"]*)"', answer.text)
+    return unescape(held[-1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"text": "x" * 301}, "Cần nội dung từ 1 đến 300 ký tự."),
+        ({"text": "hai\ndòng"}, "Nội dung phải là một dòng"),
+        ({"starts": "hôm qua"}, "Thời gian không đúng dạng"),
+        ({"ends": "2026-01-01T00:00"}, "Lúc kết thúc phải sau lúc bắt đầu"),
+    ],
+)
+def test_a_refused_note_comes_back(
+    store: SqliteStore, tmp_path: Path, changed: dict[str, str], why: str
+) -> None:
+    lan = Browser(store, tmp_path, "vi")
+    sent = typed(lan) | changed
+    again = lan.post(sent, path=f"{ADDRESS}/notes?lang=vi")
+    assert again.status == 422
+    assert why in again.plain
+    assert [filled(again, name) for name in ("text", "starts", "back")] == [
+        sent[name] for name in ("text", "starts", "back")
+    ]
+    mended = sent | {"text": TEXT, "starts": local_text(NOW), "ends": ""}
+    assert lan.post(mended | {"token": again.field("token")}, path=f"{ADDRESS}/notes").status == 303
+
+
+def test_a_note_that_somebody_else_corrected_shows_both_texts(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    lan, minh = Browser(store, tmp_path), Browser(store, tmp_path, user=CENTRE)
+    assert lan.post(typed(lan), path=f"{ADDRESS}/notes").status == 303
+    (note,) = store.notes.of_line(KEY)
+    own, seen = f"{ADDRESS}/notes/{note.number}", {"do": "correct", "last": str(note.last.number)}
+    assert minh.post(typed(minh) | seen | {"text": "Router mới"}, path=own).status == 303
+    again = lan.post(typed(lan) | seen | {"text": "Switch mới"}, path=own)
+    assert again.status == 409
+    assert "Router mới" in again.plain
+    assert filled(again, "text") == "Switch mới"
+    last = {"last": filled(again, "last"), "text": filled(again, "text")}
+    assert lan.post(typed(lan) | seen | last, path=own).status == 303
+    (note,) = store.notes.of_line(KEY)
+    assert [one.text for one in note.entries] == [TEXT, "Router mới", "Switch mới"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"do": "note", "text": " "}, "cần nội dung từ 1 đến 500 ký tự"),
+        ({"do": "note", "text": "x" * 501}, "dài quá 500 ký tự"),
+        ({"do": "acknowledge", "text": "x" * 501}, "dài quá 500 ký tự"),
+        ({"do": "silence", "text": "", "hours": "72"}, "cần nội dung từ 1 đến 500 ký tự"),
+        (
+            {"do": "silence", "text": "x" * 501, "hours": "168", "scope": "probe"},
+            "dài quá 500 ký tự",
+        ),
+    ],
+)
+def test_a_refused_note_or_silence_of_an_alert_comes_back(
+    store: SqliteStore, alerts: AlertStore, tmp_path: Path, fields: dict[str, str], why: str
+) -> None:
+    lan = Browser(store, tmp_path, "vi", alerts)
+    token = {"token": lan.get("/alerts/1").field("token")}
+    again = lan.post(fields | token, path="/alerts/1?lang=vi")
+    assert again.status == 422
+    assert why in again.plain
+    assert fields["text"].strip() in again.text
+    assert ("hours" not in fields) or f'value="{fields["hours"]}" selected' in again.text
+    assert ("scope" not in fields) or 'value="probe" selected' in again.text
+    assert alerts.notes([1]) == {}
+
+
+def test_line_ends_count_as_the_browser_counts_them(
+    store: SqliteStore, alerts: AlertStore, tmp_path: Path
+) -> None:
+    lan = Browser(store, tmp_path, "vi", alerts)
+    fields = {"token": lan.get("/alerts/1").field("token"), "do": "note"}
+    text = "\r\n".join(["x"] * 250)
+    assert lan.post(fields | {"text": text}, path="/alerts/1").status == 303
+    ((note,),) = alerts.notes([1]).values()
+    assert len(note.text) == 499
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{ADDRESS}/notes", 401),
+        ("/line/bach-thong/tram-01969-1/gone/notes", 404),
+        (f"{ADDRESS}/notes/7", 404),
+        ("/maintenance", 403),
+    ],
+)
+def test_what_was_written_is_given_back_where_there_is_no_form(
+    store: SqliteStore, tmp_path: Path, path: str, status: int
+) -> None:
+    lan = Browser(store, tmp_path, "vi")
+    sent = typed(lan) | {"do": "correct", "reason": TEXT}
+    if status == 401:
+        lan.users.end_sessions("lan")
+    if status == 403:
+        sent["token"] = "of another session"
+    answer = lan.post(sent, path=f"{path}?lang=vi")
+    assert answer.status == status
+    assert "Nội dung bạn đã nhập" in answer.plain
+    assert "Thay modem ở &lt;tầng 2&gt;" in answer.text
+    assert sent["token"] not in answer.text
+    other = lan.post(sent, path=path, origin="cross-site")
+    assert other.status in (status, 403)
+    assert "Thay modem" not in other.text, "a page of another origin has nothing shown here"
