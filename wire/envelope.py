@@ -171,8 +171,9 @@ def _bodies(payload: bytes, envelope: Envelope) -> list[bytes] | None:
     if len(parts) != len(envelope.records):
         return None
     begins = [b'{"seq":%d,' % record.seq for record in envelope.records]
-    end_of = _end_before_names if payload.startswith(b'{"records":[') else _end_of_records
-    ends = [*(b"}," + begin for begin in begins[1:]), end_of(parts[-1], envelope)]
+    is_burst = payload.startswith(b'{"records":[')
+    between, end_of = (b"},\n", _end_before_names) if is_burst else (b"},", _end_of_records)
+    ends = [*(between + begin for begin in begins[1:]), end_of(parts[-1], envelope)]
     bodies = []
     for part, end in zip(parts, ends, strict=True):
         if not end or not part.startswith(b":{") or not part.endswith(b"}" + end):
@@ -191,7 +192,7 @@ def _end_of_records(last: bytes, envelope: Envelope) -> bytes:
 
 
 def _end_before_names(last: bytes, envelope: Envelope) -> bytes:
-    """The same of an envelope that begins with its records, as a burst is sent."""
+    """The same of a burst's envelope, which begins with its records, one a line."""
     body, mark, rest = last.partition(b'}],"schema":')
     try:
         # Read as an object of its own: what stands there ends the envelope, and no part of it.

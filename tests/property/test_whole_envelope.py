@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from probe.deliver.row_codec import records_text
 from tests import samples
 from wire.envelope import decode_frame, decode_whole, encode_envelope, encode_envelope_end
 from wire.result import Method, Result, decode_result, encode_result
@@ -29,12 +30,11 @@ def envelope(*bodies: bytes, signed: bool = False) -> bytes:
 
 def burst(*bodies: bytes, signed: bool = False) -> bytes:
     """As a burst is sent: it was packed before it was known when it is sent."""
-    records = (b'{"seq":%d,"result":%b}' % one for one in enumerate(bodies, start=1))
     end = encode_envelope_end(
         samples.TENANT, samples.PROBE, samples.EPOCH, samples.SITE, samples.NOON,
         signatures=[BLOCK] if signed else [],
     )  # fmt: skip
-    return b'{"records":[' + b",".join(records) + end
+    return records_text(bodies, 1) + end
 
 
 def is_whole(payload: bytes) -> bool:
@@ -72,6 +72,7 @@ BURST = burst(BODY, OTHER)
 SIGNED_BURST = burst(BODY, OTHER, signed=True)
 SIGNATURES = SIGNED_BURST[SIGNED_BURST.index(b',"signatures"') : -1]
 SECOND = b'},{"seq":2,"result":'
+SECOND_LINE = b'},\n{"seq":2,"result":'
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,9 @@ SECOND = b'},{"seq":2,"result":'
         SIGNED.replace(b'}],"signatures"', b'}],"clock":null,"signatures"'),
         SOUND.replace(b"}]}", b'}],"clock":null}'),
         # The same of a burst.
-        BURST.replace(SECOND, b',"result":' + OTHER + SECOND),
-        BURST.replace(SECOND, b" " + SECOND),
+        BURST.replace(SECOND_LINE, b',"result":' + OTHER + SECOND_LINE),
+        BURST.replace(SECOND_LINE, b" " + SECOND_LINE),
+        BURST.replace(SECOND_LINE, SECOND),
         BURST.replace(b'}],"schema"', b',"result":' + OTHER + b'}],"schema"'),
         BURST.replace(b'}],"schema"', b'}], "schema"'),
         BURST.replace(b'],"schema"', b'],"records":[{"seq":9,"result":' + BODY + b'}],"schema"'),
