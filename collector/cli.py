@@ -51,9 +51,10 @@ from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
 from collector.store import lease_report, rollup_cli
 from collector.store.collector_store import CollectorStore
-from collector.store.factory import describe, open_leases, open_store
+from collector.store.factory import open_leases, open_store
 from collector.store.leases import MAINTENANCE, StoredLease, without_homes
 from collector.store.maintenance import Maintenance
+from collector.store.settings import describe
 from collector.store.store import Store, StoreError
 from collector.users import cli as users_cli
 from collector.users.user_store import UserStore, UserStoreError

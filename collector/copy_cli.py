@@ -14,11 +14,10 @@ from typing import Any
 
 from collector import config as configuration
 from collector.config import Config
-from collector.store import cli as store_cli
+from collector.store import backup_cli
 from runtime import settings_file
 from runtime.settings import SettingsError
 
-COMMANDS = ("backup", "restore")
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
 EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
@@ -31,14 +30,14 @@ EPILOG = """exit codes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of `COMMANDS`; returns the exit code."""
+    """Run `backup` or `restore`; returns the exit code."""
     options = _parser().parse_args(argv)
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     if (config := read_config(options.config)) is None:
-        return store_cli.BAD_INPUT
-    return store_cli.run(options, config.store)
+        return backup_cli.BAD_INPUT
+    return backup_cli.run(options, config.store)
 
 
 def read_config(path: Path) -> Config | None:
@@ -80,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="tramdo-collector", description="Copies the store, and makes one of a copy."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        store_cli.add_arguments(name, add_command(commands, name, store_cli.COMMANDS[name]))
+    for name in backup_cli.COMMANDS:
+        backup_cli.add_arguments(name, add_command(commands, name, backup_cli.COMMANDS[name]))
     return parser

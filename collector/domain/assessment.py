@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from collector.domain.thresholds import Threshold, Thresholds
 from collector.rollup.days import DaySample
-from collector.rollup.distribution import student_t
+from collector.rollup.student_t import student_t
 
 # Below this number of samples, or of days from the first to the last with samples, there is no
 # interval. Chosen by simulation (`python -m bench.interval_coverage`, decision 103).

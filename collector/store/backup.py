@@ -3,24 +3,30 @@
 A backup is a consistent snapshot, taken while the collector runs. It holds results, ledgers,
 roll-ups, the registry and its record, and notes of lines. After a restore, the next receipts state
 what is missing, and the probes send it again where they still have it.
+
+What opens a store takes as long to load as some months of a province take to copy; it is loaded
+meanwhile.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import socket
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from collector.store import sqlite
-from collector.store.factory import open_store
-from collector.store.records import BackupRecord
+from msgspec import structs
+
+from collector.store import sqlite_copy
 from collector.store.settings import StoreConfig
-from collector.store.store import StoreError
+from collector.store.store_error import StoreError
 
 log = logging.getLogger("backup")
 
@@ -36,8 +42,17 @@ def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> No
     Raises:
         StoreError: the file exists already, or the backup failed; then no file is left.
     """
+    if destination.exists():
+        raise StoreError(f"{destination}: is there already")
+    if config.postgresql is None and not Path(config.path).exists():
+        raise StoreError(f"{config.path}: there is no store")
     began_at, began_s = datetime.now(UTC), monotonic()
-    _write(config, destination, check=check)
+    with _loading_store():
+        _write(config, destination, check=check)
+    # Loaded by now.
+    from collector.store.factory import open_store  # noqa: PLC0415
+    from collector.store.records import BackupRecord  # noqa: PLC0415
+
     duration_s, size_bytes = monotonic() - began_s, destination.stat().st_size
     place = f"{socket.gethostname()}:{destination.absolute()}"
     try:
@@ -52,21 +67,27 @@ def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> No
         log.warning("the backup is made, but the store cannot note it: %s", error)
 
 
+@contextmanager
+def _loading_store() -> Iterator[None]:
+    """Load what opens a store while the block runs."""
+    with ThreadPoolExecutor(1, "load") as background:
+        loaded = background.submit(importlib.import_module, "collector.store.factory")
+        yield
+        loaded.result()
+
+
 def _write(config: StoreConfig, destination: Path, *, check: bool) -> None:
-    if destination.exists():
-        raise StoreError(f"{destination}: is there already")
     part = destination.with_name(f"{destination.name}.part")
     try:
         if config.postgresql is None:
-            if not Path(config.path).exists():
-                raise StoreError(f"{config.path}: there is no store")
-            sqlite.SqliteDatabase(Path(config.path)).copy_to(str(part))
+            sqlite_copy.copy(Path(config.path), part)
         else:
             _run(config.postgresql, "pg_dump", "--format=custom", "--compress=1", f"--file={part}")
         if check:
             _verify(config, part)
-        _make_durable(part)
+        sqlite_copy.make_durable(part)
         part.rename(destination)
+        sqlite_copy.make_durable(destination.parent)
     except OSError as error:
         raise StoreError(f"{destination}: {error.strerror}") from error
     finally:
@@ -82,10 +103,12 @@ def restore(config: StoreConfig, copy: Path) -> None:
     if not copy.exists():
         raise StoreError(f"{copy}: there is no such file")
     if config.postgresql is None:
-        sqlite.restore(copy, Path(config.path))
+        with _loading_store(), sqlite_copy.restored(copy, Path(config.path)) as part:
+            finish_restore(structs.replace(config, path=str(part)))
     else:
-        _restore_postgresql(config.postgresql, copy)
-    finish_restore(config)
+        with _loading_store():
+            _restore_postgresql(config.postgresql, copy)
+        finish_restore(config)
 
 
 def finish_restore(config: StoreConfig) -> None:
@@ -98,6 +121,8 @@ def finish_restore(config: StoreConfig) -> None:
     Raises:
         StoreError: the store cannot be opened.
     """
+    from collector.store.factory import open_store  # noqa: PLC0415
+
     store = open_store(config)
     try:
         store.skip_numbers()
@@ -108,7 +133,7 @@ def finish_restore(config: StoreConfig) -> None:
 def _verify(config: StoreConfig, copy: Path) -> None:
     """Read a whole copy. Raises StoreError: it cannot be restored."""
     if config.postgresql is None:
-        sqlite.verify(copy)
+        sqlite_copy.verify(copy)
     else:
         # Without a database it prints the SQL of all of it.
         _run(config.postgresql, "pg_restore", f"--file={os.devnull}", str(copy))
@@ -148,8 +173,3 @@ def _run(conninfo: str, program: str, *arguments: str) -> None:
         raise StoreError(f"{program} is not installed (Debian: postgresql-client)") from error
     if done.returncode:
         raise StoreError(f"{program}: {' '.join(done.stderr.split())}")
-
-
-def _make_durable(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

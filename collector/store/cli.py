@@ -1,4 +1,4 @@
-"""Floor 3. The commands `tramdo-collector backup | restore | repack | registry`."""
+"""Floor 3. The commands `tramdo-collector backup | restore | repack | communes | registry`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from collector.registry.communes import LIST_DAY, official
 from collector.registry.file_format import to_toml
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import local_day
-from collector.store import backup
-from collector.store.factory import describe, open_store
+from collector.store import backup_cli
+from collector.store.factory import open_store
 from collector.store.maintenance import REPACK_AFTER
 from collector.store.settings import StoreConfig
 from collector.store.store import Store, StoreError
@@ -33,8 +33,7 @@ OK, FAILED, BAD_INPUT = 0, 1, 2
 _PROGRESS_S = 5.0
 _FAILURES_MOST = 5
 COMMANDS = {
-    "backup": "Write a whole copy of the store into a file, while the collector runs.",
-    "restore": "Make the store of such a copy; no collector may run, and no store be there.",
+    **backup_cli.COMMANDS,
     "repack": "Pack results older than half a day into fewer bytes, while the collector runs.",
     "communes": "What a newer table of communes changes; with --apply it is taken.",
     "registry": "Probes, lines and plans, ISPs, groups, places: check, apply, export a file.",
@@ -45,21 +44,8 @@ def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
     """Add the arguments of one of `COMMANDS`."""
     if name == "repack":
         return
-    if name == "restore":
-        source = command.add_mutually_exclusive_group(required=True)
-        source.add_argument("file", type=Path, nargs="?", help="the copy")
-        source.add_argument(
-            "--in-place",
-            action="store_true",
-            help="the database has been restored already (pgBackRest, a copied file): what remains "
-            "to be done before a collector runs on it",
-        )
-        return
-    if name == "backup":
-        command.add_argument("file", type=Path, help="the copy")
-        command.add_argument(
-            "--check", action="store_true", help="read the whole copy once it is written"
-        )
+    if name in backup_cli.COMMANDS:
+        backup_cli.add_arguments(name, command)
         return
     if name == "communes":
         _add_commune_arguments(command)
@@ -95,19 +81,8 @@ def run(options: argparse.Namespace, config: StoreConfig) -> int:
     """Run one of `COMMANDS`; returns the exit code."""
     try:
         match options.command:
-            case "backup":
-                backup.backup(config, options.file, check=options.check)
-                read = ", read whole" if options.check else ""
-                print(f"{options.file}: a copy of {describe(config)}{read}")
-                return OK
-            case "restore" if options.in_place:
-                backup.finish_restore(config)
-                print(f"{describe(config)}: results get numbers that nobody has seen; start it")
-                return OK
-            case "restore":
-                backup.restore(config, options.file)
-                print(f"{options.file} is now {describe(config)}")
-                return OK
+            case name if name in backup_cli.COMMANDS:
+                return backup_cli.run(options, config)
             case "repack":
                 return _repack(config)
             case "communes":

@@ -136,8 +136,5 @@ class Database(Protocol):
     def status(self) -> DatabaseStatus:
         """Kind, version and size, and standbys and archiving where it has them."""
 
-    def copy_to(self, destination: str) -> None:
-        """Write a consistent copy of everything into a file."""
-
     def close(self) -> None:
         """Close all connections. Idempotent."""

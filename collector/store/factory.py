@@ -58,8 +58,3 @@ def open_alert_tables(config: StoreConfig, holder: str) -> Database | None:
     from collector.store.postgresql import AlertTablesDatabase  # noqa: PLC0415
 
     return AlertTablesDatabase(config.postgresql, application_name=application_name(holder))
-
-
-def describe(config: StoreConfig) -> str:
-    """The store's name for users, without secrets."""
-    return config.path if config.postgresql is None else "the PostgreSQL database"

@@ -222,10 +222,6 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
             failed_at if failing else None,
         )
 
-    def copy_to(self, destination: str) -> None:
-        """Not by us: `collector.store.backup` runs pg_dump."""
-        raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
-
     def _connect(self) -> psycopg.Connection:
         connection = psycopg.connect(self._conninfo, autocommit=True)
         if connection.info.server_version < _OLDEST:

@@ -27,3 +27,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     # Whether results older than half a day are packed at night, from 01:00 to 05:00 in Vietnam, at
     # half a core: a third fewer bytes. `tramdo-collector repack` does it at any time.
     repack: bool = True
+
+
+def describe(config: StoreConfig) -> str:
+    """The store's name for users, without secrets."""
+    return config.path if config.postgresql is None else "the PostgreSQL database"

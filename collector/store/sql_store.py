@@ -389,9 +389,6 @@ class SqlStore:
         except GoneError as error:
             log.info("packed or deleted by another program meanwhile: %s", error)
 
-    def copy_to(self, destination: str) -> None:
-        self._database.copy_to(destination)
-
     def read_sql(self, sql: str) -> list[Row]:
         """The rows of any query, for tests and benchmarks."""
         return self._database.read(sql)

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import accumulate, chain
 from pathlib import Path
@@ -147,18 +146,6 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
             size_bytes = pages * page_bytes
         return DatabaseStatus("SQLite", version, size_bytes)
 
-    def copy_to(self, destination: str) -> None:
-        """By SQLite's backup API, a consistent snapshot."""
-        try:
-            with (
-                closing(_connect(self._path)) as source,
-                closing(sqlite3.connect(destination)) as copy,
-            ):
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.Error as error:
-            raise StoreError(f"{destination}: {error}") from error
-
 
 class SqliteTransaction(QueuedTransaction):
     """One open transaction."""
@@ -281,41 +268,6 @@ def _portions(rows: int, most: int) -> Iterator[tuple[int, int]]:
         while size <= most and begin + size <= rows:
             yield begin, begin + size
             begin += size
-
-
-def restore(copy: Path, path: Path) -> None:
-    """Create a store from a copy that `copy_to` wrote.
-
-    Raises:
-        StoreError: the copy is damaged or no store, or `path` exists.
-    """
-    if path.exists():
-        raise StoreError(f"{path}: there is a store already; move it away first")
-    try:
-        verify(copy)
-        with (
-            closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(path)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise StoreError(f"{copy}: {error}") from error
-
-
-def verify(copy: Path) -> None:
-    """Read a whole copy.
-
-    Raises:
-        StoreError: it is damaged, or no store.
-    """
-    try:
-        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source:
-            ((verdict,),) = source.execute("PRAGMA integrity_check(1)").fetchall()
-            if verdict != "ok":
-                raise StoreError(f"{copy}: is damaged: {verdict}")
-            source.execute("SELECT number FROM migrations")
-    except sqlite3.Error as error:
-        raise StoreError(f"{copy}: {error}") from error
 
 
 def _connect(path: Path, statements_kept: int = _STATEMENTS_KEPT) -> sqlite3.Connection:

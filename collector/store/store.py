@@ -37,8 +37,20 @@ from collector.store.records import (
     StoreStatus,
     Totals,
 )
+from collector.store.store_error import StoreError
 from wire.ledger import Ledger
 from wire.messages import PlannedKind
+
+__all__ = [
+    "CARRY_OVER_RESULTS",
+    "HOURS_SHARE",
+    "REPACK_RESULTS",
+    "ROLL_UP_HOURS",
+    "ROLL_UP_RESULTS",
+    "RebuildRefusedError",
+    "Store",
+    "StoreError",
+]
 
 # A roll-up reads so many results at most.
 ROLL_UP_RESULTS = 40_000
@@ -52,10 +64,6 @@ CARRY_OVER_RESULTS = 5_000
 
 # What is read and compressed at once, outside of any transaction; moving it takes some 50 ms.
 REPACK_RESULTS = 4_096
-
-
-class StoreError(Exception):
-    """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
 
 
 class RebuildRefusedError(Exception):
@@ -144,9 +152,6 @@ class Store(Protocol):
         Each call moves what it packed in one transaction; whatever ends the program, the next call
         goes on. Ingest may go on meanwhile. Raises StoreError: nothing was moved.
         """
-
-    def copy_to(self, destination: str) -> None:
-        """Write a consistent copy into a file, while others read and write. Raises StoreError."""
 
     def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
         """Store all messages in one transaction, in the order given.

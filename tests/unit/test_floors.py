@@ -121,6 +121,7 @@ WRAPPED_BY = {
     "sqlite3": {
         "probe/deliver/outbox_file.py",
         "collector/store/sqlite.py",
+        "collector/store/sqlite_copy.py",
         "collector/users/user_store.py",
         "collector/alerts/alert_database.py",
     },

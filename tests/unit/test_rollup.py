@@ -18,7 +18,6 @@ from collector.rollup.distribution import (
     delays,
     distribution,
     merge_all,
-    student_t,
 )
 from collector.rollup.metrics import OVERVIEW_METRICS, OVERVIEW_SUMS, kind_metrics
 from collector.rollup.periods import (
@@ -34,6 +33,7 @@ from collector.rollup.periods import (
     start_of_day,
     week_of,
 )
+from collector.rollup.student_t import student_t
 from collector.rollup.summary import EMPTY, Summary, group_of, merge_summaries, summary_of
 from collector.store import rollup_tables
 from tests import samples
