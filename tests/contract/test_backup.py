@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from collector.store.records import StoreStatus
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
 from tests import samples
+from tests.client import eventually
 from tests.contract.test_rollups import VNPT, at, message
 from tests.postgresql import PostgresqlServer
 from tests.unit.test_registry import SOUND
@@ -275,3 +280,38 @@ def test_a_copy_that_cannot_be_read_whole_is_no_backup(tmp_path: Path) -> None:
     if place.command("backup", "--check", tmp_path / "copy") == 0:
         pytest.fail("a damaged copy was taken for a backup")
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_sqlite_copy_is_of_the_schema_that_was_there(tmp_path: Path) -> None:
+    """As before an upgrade, for the way back to the older program."""
+    every = packaged("sqlite")
+    place = Place(tmp_path / "one", None)
+    SqliteStore(tmp_path / "one" / "results.sqlite", migrations=every[:-1]).close()
+    assert place.command("backup", tmp_path / "copy") == 0
+    with closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        ((applied,),) = copy.execute("SELECT max(number) FROM migrations")
+    assert applied == every[-2].number
+
+
+def test_a_sqlite_restore_that_is_killed_leaves_no_store(tmp_path: Path) -> None:
+    """Before its end there is no store; a later one is not disturbed by what was left."""
+    one, two = Place(tmp_path / "one", None), Place(tmp_path / "two", None)
+    fill(one)
+    with closing(sqlite3.connect(tmp_path / "one" / "results.sqlite")) as store:
+        # So that to copy and to verify it takes a while.
+        store.execute("CREATE TABLE ballast AS SELECT randomblob(50000000) AS bytes")
+        store.commit()
+    before, copy = contents(one), tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    path = tmp_path / "two" / "results.sqlite"
+    part = path.with_name("results.sqlite.part")
+    argv = [sys.executable, "-m", "collector", "restore", "--config", str(two.config), str(copy)]
+    process = subprocess.Popen(argv)
+    eventually(lambda: part.exists() or process.poll() is not None, "a part of the store")
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert part.exists()
+    assert not path.exists()
+    assert two.command("restore", copy) == 0
+    assert contents(two) == before
+    assert [file.name for file in path.parent.glob("*.part*")] == []
