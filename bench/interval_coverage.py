@@ -29,7 +29,7 @@ from collector.domain.assessment import (
     half_between,
 )
 from collector.rollup.days import DaySample
-from collector.rollup.distribution import student_t
+from collector.rollup.student_t import student_t
 
 NOMINAL, LEAST = 95.0, 93.0
 _SEED = 103
