@@ -1,13 +1,16 @@
 """Floor 1. Rows of a CSV file as spreadsheet programs write it, each with its place in the file.
 
 Excel under Vietnamese settings separates by `;`, may say so in a first line `sep=;`, and writes
-rows of empty cells after the last one. What is wrong is reported with the row.
+rows of empty cells after the last one. Offices write a title above the names of the columns, and
+copy no-break spaces and characters without width from other documents. What is wrong is reported
+with the row.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +19,8 @@ from runtime.problem import Problem
 from runtime.settings import SettingsError
 
 _SEPARATORS = (",", ";", "\t")
+# A title, a date, who made it, and an empty row stand above the names of the columns.
+_ROWS_ABOVE_MOST = 10
 
 
 class Row(NamedTuple):
@@ -40,18 +45,19 @@ def csv_rows(
         runtime.settings.SettingsError: the head is wrong, or a quote is not closed.
     """
     lines = list(_lines(text, _separator(text, known), source))
-    if lines and "".join(lines[0][1][:1]).lower().startswith("sep="):
-        lines = lines[1:]
-    place, head = lines[0] if lines else (f"{source}:1", [])
-    columns = _without_empty_end([name.strip() for name in head])
+    above = _rows_above_head(lines, known)
+    if above is None:
+        raise SettingsError([Problem(f"{source}:1", _no_head(required))])
+    place, head = lines[above]
+    columns = _column_names(head)
     wrong = [problem.within(place) for problem in _head_problems(columns, known, required)]
     if wrong:
         raise SettingsError(wrong)
     rows, problems = [], []
-    for place, cells in lines[1:]:
-        if not any(cell.strip() for cell in cells):
+    for place, cells in lines[above + 1 :]:
+        shown = [tidy(cell) for cell in cells]
+        if not any(shown):
             continue
-        shown = [cell.strip() for cell in cells]
         if len(_without_empty_end(shown)) > len(columns) or len(shown) < len(columns):
             uneven = Phrase("số ô khác số cột", "has not as many cells as there are columns")
             problems.append(Problem(place, uneven))
@@ -60,12 +66,48 @@ def csv_rows(
     return rows, problems
 
 
+def tidy(cell: str) -> str:
+    """The text of a cell without what nobody sees: composed (NFC), with plain spaces, stripped."""
+    if cell.isascii():
+        return cell.strip()
+    composed = unicodedata.normalize("NFC", cell)
+    visible = (
+        " " if kind == "Zs" else letter
+        for letter in composed
+        if (kind := unicodedata.category(letter)) != "Cf"
+    )
+    return "".join(visible).strip()
+
+
+def has_head(cells: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether a row has names of columns, and not a title or figures."""
+    return sum(name in known for name in _column_names(cells)) > 1
+
+
+def _column_names(cells: Sequence[str]) -> list[str]:
+    return _without_empty_end([tidy(name).lower() for name in cells])
+
+
+def _rows_above_head(lines: Sequence[tuple[str, list[str]]], known: Sequence[str]) -> int | None:
+    """How many rows stand above the names of the columns; None where there are no names."""
+    first = enumerate(lines[: _ROWS_ABOVE_MOST + 1])
+    return next((number for number, (_, cells) in first if has_head(cells, known)), None)
+
+
+def _no_head(required: Collection[str]) -> Phrase:
+    listed = ", ".join(required)
+    return Phrase(
+        f"không thấy dòng tên cột: dòng đầu của bảng cần có {listed}",
+        f"no row with the names of the columns: the table begins with {listed}",
+    )
+
+
 def _separator(text: str, known: Sequence[str]) -> str:
     """The separator by which the first lines have the most columns that are known."""
-    first = text.split("\n", 2)[:2]
+    first = text.split("\n", _ROWS_ABOVE_MOST + 1)[: _ROWS_ABOVE_MOST + 1]
 
     def columns(separator: str) -> int:
-        cells = (cell.strip(' "\r') for line in first for cell in line.split(separator))
+        cells = (cell.strip(' "\r').lower() for line in first for cell in line.split(separator))
         return sum(cell in known for cell in cells)
 
     return max(_SEPARATORS, key=columns)

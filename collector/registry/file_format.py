@@ -36,8 +36,8 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -80,6 +80,18 @@ _DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
 # 1.000 is a thousand in Vietnamese and one in English.
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 _LOST_ZERO = re.compile(r"[1-9]\d{0,3}")
+# A day as spreadsheets count it, of the years 1954 to 2173.
+_SERIAL_DAY = re.compile(r"[2-9]\d{4}(\.0+)?")
+_SERIAL_DAYS_FROM = date(1899, 12, 30)
+_ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})([ T]00:00(:00)?)?")
+# Saved without its letters: Tr? s?. Excel and LibreOffice write so in an encoding that lacks them.
+_LOST_LETTER = re.compile(r"[^\W\d_]\?|\?[^\W\d_]")
+_ROW_OF_PROBE = re.compile(r".*: probe\[(\d+)\](?:\.line\[(\d+)\])?\.?(\w*)")
+# A merged cell has its content in its first row alone.
+_EMPTY_CELL = Phrase(
+    "còn thiếu: điền ô này ở mỗi dòng (ô gộp thì bỏ gộp)",
+    "is missing: fill this cell in every row (unmerge a merged one)",
+)
 
 
 class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -219,21 +231,39 @@ def parse_csv(
     probes: dict[tuple[str, str], dict[str, Any]] = {}
     isps: dict[str, dict[str, Any]] = {}
     names = {isp.id: isp.name for isp in known.isps.values()}
+    places: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        problems += [
-            problem.within(row.place) for problem in _add_row(row.cells, probes, isps, names)
-        ]
+        found = _add_row(row.cells, probes, isps, names)
+        problems += [problem.within(row.place) for problem in found]
+        key = (row.cells.get("tenant", ""), row.cells.get("probe", ""))
+        places.setdefault(key, []).append(row.place)
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
     file = converted(table, RegistryFile, strict=False)
-    built = build(file, source, known.communes, known.former_codes, notices)
+    by_row = list(places.values())
+    former: list[Problem] = []
+    try:
+        built = build(file, source, known.communes, known.former_codes, former)
+    except SettingsError as error:
+        raise SettingsError(_at_row(one, by_row) for one in error.problems) from error
+    if notices is not None:
+        notices += [_at_row(one, by_row) for one in former]
     kept = {
         isp.id: msgspec.structs.replace(isp, prefixes=known.isps[isp.id].prefixes)
         for isp in built.isps.values()
         if isp.id in known.isps
     }
     return msgspec.structs.replace(built, groups=known.groups, isps={**built.isps, **kept})
+
+
+def _at_row(problem: Problem, rows: Sequence[Sequence[str]]) -> Problem:
+    """A problem of `probe[2].line[1]` at its row; `rows` has those of each probe's lines."""
+    found = _ROW_OF_PROBE.fullmatch(problem.place)
+    if found is None:
+        return problem
+    row = rows[int(found[1]) - 1][int(found[2] or 1) - 1]
+    return Problem(found[3], problem.what).within(row)
 
 
 class _Places(NamedTuple):
@@ -501,6 +531,29 @@ def _communes(
     return communes
 
 
+def _cells(row: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """The cells of a row that have something in them, with numbers and days read."""
+    cells: dict[str, Any] = {name: text for name, text in row.items() if text}
+    problems = [Problem(name, _EMPTY_CELL) for name in _CSV_REQUIRED if name not in cells]
+    for name in set(_CSV_NUMBERS) & cells.keys():
+        if (number := _number(cells[name])) is None:
+            problems.append(Problem(name, _no_number(cells[name])))
+        cells[name] = number
+    for name in set(_CSV_DAYS) & cells.keys():
+        if (day := _iso_day(cells[name])) is None:
+            problems.append(Problem(name, _no_day(cells[name])))
+        cells[name] = day
+    problems += [
+        Problem(name, _letters_are_lost(cells[name]))
+        for name in ("office", "isp_name")
+        if _LOST_LETTER.search(cells.get(name, ""))
+    ]
+    if _LOST_ZERO.fullmatch(cells.get("commune", "")):
+        # A spreadsheet took the code for a number.
+        cells["commune"] = cells["commune"].zfill(5)
+    return cells, problems
+
+
 def _add_row(
     row: Mapping[str, str],
     probes: dict[tuple[str, str], dict[str, Any]],
@@ -508,17 +561,7 @@ def _add_row(
     names: Mapping[str, str],
 ) -> list[Problem]:
     """Add a CSV row to the tables; returns its problems. `names` are those of known ISPs."""
-    cells: dict[str, Any] = {name: text for name, text in row.items() if text}
-    problems = [Problem(name, MISSING) for name in _CSV_REQUIRED if name not in cells]
-    for name in set(_CSV_NUMBERS) & cells.keys():
-        if (number := _number(cells[name])) is None:
-            problems.append(Problem(name, _no_number(cells[name])))
-        cells[name] = number
-    for name in set(_CSV_DAYS) & cells.keys():
-        cells[name] = _iso_day(cells[name])
-    if _LOST_ZERO.fullmatch(cells.get("commune", "")):
-        # A spreadsheet took the code for a number.
-        cells["commune"] = cells["commune"].zfill(5)
+    cells, problems = _cells(row)
     if problems:
         return problems
     isp = cells["isp"]
@@ -529,6 +572,8 @@ def _add_row(
     for table, expected in ((probe, ProbeTable), (line, LineTable)):
         problems += _problems(table, expected)
     known = probes.setdefault((probe["tenant"], probe["probe"]), probe | {"line": []})
+    if any(other["id"] == line["id"] for other in known["line"]):
+        problems.append(Problem("line", _line_is_twice(line["id"])))
     if {k: v for k, v in known.items() if k != "line"} != probe:
         other = Phrase(
             "xã, cơ quan hoặc ngày khác với một dòng trước của cùng trạm đo",
@@ -565,10 +610,50 @@ def _no_number(text: str) -> Phrase:
     return Phrase(f"{text!r} không phải là số", f"{text!r} is not a number")
 
 
-def _iso_day(text: str) -> str:
-    """A day as Vietnamese spreadsheets write it, 15/01/2026, as 2026-01-15; else the text."""
-    found = _DAY.fullmatch(text)
-    return f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}" if found else text
+def _iso_day(text: str) -> str | None:
+    """A day as Vietnamese spreadsheets write it, 15/01/2026, as 2026-01-15; None where it is none.
+
+    A day with a time is the day only where that is midnight, which programs write of a day.
+    """
+    if found := _ISO_DAY.fullmatch(text):
+        written = found[1]
+    elif found := _DAY.fullmatch(text):
+        written = f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}"
+    else:
+        return None
+    try:
+        return date.fromisoformat(written).isoformat()
+    except ValueError:
+        return None
+
+
+def _no_day(text: str) -> Phrase:
+    if _SERIAL_DAY.fullmatch(text):
+        day = _SERIAL_DAYS_FROM + timedelta(days=int(float(text)))
+        return Phrase(
+            f"{text} là số thứ tự của ngày trong bảng tính: viết {day:%d/%m/%Y}, hoặc định dạng "
+            "cột này là ngày",
+            f"{text} is a spreadsheet's number of a day: write {day}, or format the column as "
+            "dates",
+        )
+    return Phrase(
+        f"{text!r} không phải là ngày: viết như 15/01/2026 hoặc 2026-01-15",
+        f"{text!r} is not a day: write it as 2026-01-15 or 15/01/2026",
+    )
+
+
+def _letters_are_lost(text: str) -> Phrase:
+    return Phrase(
+        f"{text!r} đã mất chữ có dấu khi lưu: lưu lại dạng XLSX hoặc «CSV UTF-8»",
+        f"{text!r} lost letters when it was saved: save it as XLSX or as “CSV UTF-8”",
+    )
+
+
+def _line_is_twice(line: str) -> Phrase:
+    return Phrase(
+        f"đường truyền {line} của trạm này đã có ở một dòng trước: xóa một dòng",
+        f"line {line} of this probe is in an earlier row too: remove one",
+    )
 
 
 def _problems(table: dict[str, Any], expected: type[Struct]) -> list[Problem]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from collector.registry import workbook_rows
-from collector.registry.file_format import parse_csv, parse_toml
+from collector.registry.csv_rows import has_head
+from collector.registry.file_format import CSV_COLUMNS, parse_csv, parse_toml
 from collector.registry.file_text import decode
 from collector.registry.registry import Commune, Registry
 from runtime.language import Phrase
@@ -14,6 +15,9 @@ from runtime.settings import SettingsError
 
 # The old format of Excel (Compound File Binary).
 _XLS = b"\xd0\xcf\x11\xe0"
+# OpenDocument names its type first, uncompressed.
+_ODS = b"application/vnd.oasis.opendocument"
+_ZIP_HEAD_BYTES = 128
 
 
 def is_by_row(name: str) -> bool:
@@ -21,8 +25,13 @@ def is_by_row(name: str) -> bool:
     return name.lower().endswith((".csv", ".xlsx"))
 
 
-def text_of(content: bytes, name: str) -> str:
-    """The file as text: of XLSX its first sheet as CSV.
+def text_of(content: bytes, name: str, columns: Sequence[str] = CSV_COLUMNS) -> str:
+    """The file as text: of XLSX the sheet with the table as CSV.
+
+    Args:
+        content: the file.
+        name: its name.
+        columns: the names of columns that a table may have.
 
     Raises:
         runtime.settings.SettingsError: it cannot be read, and what to do.
@@ -33,11 +42,17 @@ def text_of(content: bytes, name: str) -> str:
             "an old Excel file (.xls): save it as XLSX",
         )
         raise SettingsError([Problem(name, old)])
+    if _ODS in content[:_ZIP_HEAD_BYTES]:
+        other = Phrase(
+            "tệp ODS của LibreOffice: lưu lại dạng XLSX (Lưu thành…)",
+            "an ODS file of LibreOffice: save it as XLSX (Save As…)",
+        )
+        raise SettingsError([Problem(name, other)])
     if workbook_rows.is_workbook(content):
         if not is_by_row(name):
             named = Phrase("là tệp XLSX: đặt tên .xlsx", "is an XLSX file: name it .xlsx")
             raise SettingsError([Problem(name, named)])
-        return workbook_rows.as_csv(content, name)
+        return workbook_rows.as_csv(content, name, lambda row: has_head(row, columns))
     return decode(content, name)
 
 

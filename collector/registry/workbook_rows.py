@@ -1,22 +1,30 @@
-"""Floor 2. The first sheet of an XLSX file as CSV text, by openpyxl, with its rows' numbers."""
+"""Floor 2. The table in an XLSX file as CSV text, by openpyxl, with its rows' numbers.
+
+The table is the visible sheet that has the names of columns: a book may begin with notes.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from runtime.language import Phrase
 from runtime.problem import Problem
 from runtime.settings import SettingsError
 
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
+
 # More than any registry: 30,000 lines take 10 MB uncompressed.
 UNCOMPRESSED_MOST = 64_000_000
 ROWS_MOST = 100_000
 _COLUMNS_MOST = 100
+_ROWS_ABOVE_MOST = 10
 
 
 def is_workbook(content: bytes) -> bool:
@@ -24,32 +32,44 @@ def is_workbook(content: bytes) -> bool:
     return content.startswith(b"PK\x03\x04")
 
 
-def as_csv(content: bytes, source: str) -> str:
-    """The first sheet as CSV text, a line for each row, empty ones too.
+def as_csv(content: bytes, source: str, is_head: Callable[[Sequence[str]], bool]) -> str:
+    """The sheet with the table as CSV text, a line for each row, empty ones too.
+
+    Args:
+        content: the file.
+        source: its name, for messages.
+        is_head: whether a row has the names of columns.
 
     Raises:
-        runtime.settings.SettingsError: it is no XLSX file, or larger than a registry can be.
+        runtime.settings.SettingsError: it is no XLSX file, larger than a registry can be, or has
+            two sheets that could be meant.
     """
     try:
-        return _as_csv(content, source)
+        return _as_csv(content, source, is_head)
     except SettingsError:
         raise
     except (
         Exception
     ) as error:  # what openpyxl and zipfile raise for a broken file is no closed list
-        broken = Phrase("không đọc được tệp XLSX", "the XLSX file cannot be read")
+        # Of Excel's own files, openpyxl cannot read one that has a sheet that is a chart.
+        broken = Phrase(
+            "không đọc được tệp XLSX: chép bảng sang một tệp mới chỉ có bảng đó, lưu dạng XLSX",
+            "the XLSX file cannot be read: copy the table into a new file with nothing else, and "
+            "save it as XLSX",
+        )
         raise SettingsError([Problem(source, broken)]) from error
 
 
-def _as_csv(content: bytes, source: str) -> str:
+def _as_csv(content: bytes, source: str, is_head: Callable[[Sequence[str]], bool]) -> str:
     # A fifth of a second that no other file needs.
     import openpyxl  # noqa: PLC0415
 
     _check_size(content, source)
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-    sheet = book.worksheets[0]
-    # What the file states of its size may be wrong, and is not needed.
-    sheet.reset_dimensions()
+    for sheet in book.worksheets:
+        # What the file states of its size may be wrong, and is not needed.
+        sheet.reset_dimensions()
+    sheet = _with_table(book.worksheets, source, is_head)
     rows = list(islice(sheet.iter_rows(values_only=True, max_col=_COLUMNS_MOST), ROWS_MOST + 1))
     if len(rows) > ROWS_MOST:
         raise _too_large(source)
@@ -61,6 +81,31 @@ def _as_csv(content: bytes, source: str) -> str:
         cells = [_text(cell) for cell in row[:width]]
         writer.writerow([*cells, *[""] * (width - len(cells))])
     return text.getvalue()
+
+
+def _with_table(
+    sheets: Sequence[Worksheet], source: str, is_head: Callable[[Sequence[str]], bool]
+) -> Worksheet:
+    """The visible sheet with the names of columns; the first one where none has them."""
+    visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"]
+    found = [sheet for sheet in visible if any(map(is_head, _first_rows(sheet)))]
+    if len(found) > 1:
+        raise SettingsError([Problem(source, _two_tables([sheet.title for sheet in found]))])
+    return (found or visible or list(sheets))[0]
+
+
+def _first_rows(sheet: Worksheet) -> Iterable[list[str]]:
+    rows = sheet.iter_rows(values_only=True, max_row=_ROWS_ABOVE_MOST + 1, max_col=_COLUMNS_MOST)
+    return ([_text(cell) for cell in row] for row in rows)
+
+
+def _two_tables(titles: Sequence[str]) -> Phrase:
+    vietnamese = ", ".join(f"«{title}»" for title in titles)
+    english = ", ".join(f"“{title}”" for title in titles)
+    return Phrase(
+        f"có bảng ở nhiều trang tính ({vietnamese}): chỉ để lại một trang, hoặc ẩn trang kia",
+        f"there are tables in several sheets ({english}): leave one, or hide the other",
+    )
 
 
 def _check_size(content: bytes, source: str) -> None:

@@ -195,7 +195,7 @@ def _communes(options: argparse.Namespace, config: StoreConfig) -> int:
     name = str(options.file)
     try:
         content = settings_file.content(options.file)
-        table = commune_table.parse(import_file.text_of(content, name), name)
+        table = commune_table.parse(import_file.text_of(content, name, commune_table.COLUMNS), name)
         with closing(open_store(config)) as store:
             return _adopt(options, store, table)
     except SettingsError as error:

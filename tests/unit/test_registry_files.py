@@ -6,21 +6,23 @@ import io
 import unicodedata
 import zipfile
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import openpyxl
 import pytest
 
 from collector.registry import import_file, workbook_rows
 from collector.registry.communes import official
 from collector.registry.file_text import decode
-from collector.registry.registry import LineKey, Registry
+from collector.registry.registry import FormerCode, LineKey, Registry
 from collector.store.cli import BAD_INPUT, OK, run
 from collector.store.settings import StoreConfig
 from collector.store.sqlite import SqliteStore
 from runtime.language import Language
+from runtime.problem import Problem
 from runtime.settings import SettingsError
 from tests.unit.test_registry_page import Browser, form
 
@@ -38,6 +40,9 @@ LETTERS = (
         for tone in ("", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323")
     )
     + "đĐ"
+)
+UNREADABLE = (
+    "so.xlsx: không đọc được tệp XLSX: chép bảng sang một tệp mới chỉ có bảng đó, lưu dạng XLSX"
 )
 
 
@@ -176,15 +181,26 @@ def test_a_row_with_other_cells_is_named() -> None:
     ]
 
 
-def workbook(*rows: tuple[object, ...]) -> bytes:
+def workbook(*rows: tuple[object, ...], **others: Sequence[tuple[object, ...]]) -> bytes:
+    """A book with a sheet of these rows, and others by their titles after it."""
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for row in rows:
-        sheet.append(row)
+    first = book.active
+    assert first is not None
+    for sheet, content in [(first, rows), *((book.create_sheet(t), r) for t, r in others.items())]:
+        for row in content:
+            sheet.append(row)
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()
+
+
+def changed(**cells: object) -> tuple[object, ...]:
+    """The row with other cells."""
+    return tuple(cells.get(name, cell) for name, cell in zip(HEAD, ROW, strict=True))
+
+
+def text_row(**cells: str) -> tuple[str, ...]:
+    return tuple(map(str, changed(**cells)))
 
 
 def test_an_xlsx_file_is_a_table_too() -> None:
@@ -203,6 +219,112 @@ def test_a_problem_in_an_xlsx_file_has_its_row() -> None:
     assert problem.startswith("so.xlsx:3: plan_down_mbit_s: ")
 
 
+def test_what_nobody_sees_in_a_cell_is_left_out() -> None:
+    hidden = text_row(
+        probe="tram-01969-1\u00a0", commune="\u200b01969", office=ROW[3].replace(" ", "\u00a0", 1)
+    )
+    head = tuple("Probe\u200b " if name == "probe" else name.upper() for name in HEAD)
+    of_a_mac = changed(office=unicodedata.normalize("NFD", ROW[3]))
+    for registry in (
+        read(table(hidden, head=head).encode()),
+        read(workbook(HEAD, of_a_mac), "so.xlsx"),
+    ):
+        assert office(registry) == ROW[3]
+        assert registry.line(LINE) is not None
+
+
+def test_letters_that_were_lost_when_a_file_was_saved_are_not_stored() -> None:
+    """LibreOffice and Excel write so in an encoding without Vietnamese."""
+    (problem,) = refused(table(text_row(office="Tr? s? UBND")).encode())
+    assert problem.startswith("so.csv:2: office: 'Tr? s? UBND' đã mất chữ")
+    assert "«CSV UTF-8»" in problem
+
+
+def test_each_problem_of_a_table_has_its_row() -> None:
+    """Of the communes too, which are compared with the list after all rows are read."""
+    unknown = text_row(probe="tram-2", commune="99999")
+    assert refused(table(ROW, unknown).encode()) == ["so.csv:3: commune: không có xã mã 99999"]
+    twice = refused(table(ROW, text_row(probe="tram-2"), ROW).encode())
+    assert twice == [
+        "so.csv:4: line: đường truyền vnpt của trạm này đã có ở một dòng trước: xóa một dòng"
+    ]
+    merged = workbook(HEAD, ROW, changed(tenant=None, probe=None, line="viettel"))
+    assert [problem.split(":")[:3] for problem in refused(merged, "so.xlsx")] == [
+        ["so.xlsx", "3", " tenant"],
+        ["so.xlsx", "3", " probe"],
+    ]
+
+
+def test_a_former_code_is_named_at_its_row() -> None:
+    former = {"00001": FormerCode("01969", date(2026, 7, 1))}
+    known = msgspec.structs.replace(KNOWN, former_codes=former)
+    notices: list[Problem] = []
+    text = table(ROW, text_row(probe="tram-2", commune="00001"))
+    assert len(import_file.parse(text, "so.csv", official(), known, notices).probes) == 2
+    (notice,) = notices
+    assert notice.place == "so.csv:3: commune"
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("46037", "46037 là số thứ tự của ngày trong bảng tính: viết 15/01/2026"),
+        ("15/01/26", "viết như 15/01/2026"),
+        ("31/02/2026", "viết như 15/01/2026"),
+        ("2026-01-15 10:00:00", "viết như 15/01/2026"),
+    ],
+)
+def test_what_is_no_day_is_refused_with_what_to_write(written: str, advice: str) -> None:
+    (problem,) = refused(table(text_row(contract_date=written)).encode())
+    assert problem.startswith("so.csv:2: contract_date: ")
+    assert advice in problem
+
+
+def test_a_day_with_midnight_is_the_day() -> None:
+    line = read(table(text_row(contract_date="2026-01-15 00:00:00")).encode()).line(LINE)
+    assert line is not None
+    assert line.contract_date == date(2026, 1, 15)
+
+
+def test_a_title_above_the_names_of_columns_is_no_row() -> None:
+    title: tuple[object, ...] = ("Sổ đăng ký các trạm, huyện Bạch Thông cũ",)
+    assert len(read(workbook(title, (), HEAD, ROW), "so.xlsx").lines()) == 1
+    assert len(read(("Sổ đăng ký\r\n\r\n" + table(ROW, separator=";")).encode()).lines()) == 1
+    below = workbook(title, HEAD, changed(contract_date="x"))
+    assert refused(below, "so.xlsx")[0].startswith("so.xlsx:3: contract_date")
+    for empty in (b"", workbook(title)):
+        (problem,) = refused(empty)
+        assert problem.startswith("so.csv:1: không thấy dòng tên cột")
+
+
+def test_the_sheet_with_the_table_is_taken() -> None:
+    notes: tuple[object, ...] = ("Ghi chú",)
+    assert len(read(workbook(notes, Tram=[HEAD, ROW]), "so.xlsx").lines()) == 1
+    (problem,) = refused(workbook(HEAD, ROW, Tram=[HEAD, ROW]), "so.xlsx")
+    assert "«Sheet», «Tram»" in problem
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook(HEAD, changed(probe="old"), Tram=[HEAD, ROW]))
+    )
+    book["Sheet"].sheet_state = "hidden"
+    file = io.BytesIO()
+    book.save(file)
+    assert [key.probe for key in read(file.getvalue(), "so.xlsx").lines()] == ["tram-01969-1"]
+
+
+def test_an_ods_file_is_named_as_what_it_is() -> None:
+    content = zipped_plain({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet"})
+    (problem,) = refused(content, "so.ods")
+    assert "lưu lại dạng XLSX" in problem
+
+
+def zipped_plain(parts: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
 def zipped(parts: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -217,7 +339,7 @@ def test_what_is_no_table_of_excel_is_refused_in_words() -> None:
     ]
     assert refused(workbook(HEAD, ROW), "so.toml") == ["so.toml: là tệp XLSX: đặt tên .xlsx"]
     for content in (zipped({"x": b""}), workbook(HEAD)[:300]):
-        assert refused(content, "so.xlsx") == ["so.xlsx: không đọc được tệp XLSX"]
+        assert refused(content, "so.xlsx") == [UNREADABLE]
     # As large as a registry can never be once it is unpacked.
     large = zipped({"xl/worksheets/sheet1.xml": bytes(workbook_rows.UNCOMPRESSED_MOST + 1)})
     assert len(large) < 100_000
@@ -225,9 +347,7 @@ def test_what_is_no_table_of_excel_is_refused_in_words() -> None:
     with zipfile.ZipFile(io.BytesIO(workbook(HEAD, ROW))) as archive:
         parts = {part: archive.read(part) for part in archive.namelist()}
     typed = b'<!DOCTYPE x [<!ENTITY a "b">]>' + parts["xl/workbook.xml"]
-    assert refused(zipped(parts | {"xl/workbook.xml": typed}), "so.xlsx") == [
-        "so.xlsx: không đọc được tệp XLSX"
-    ]
+    assert refused(zipped(parts | {"xl/workbook.xml": typed}), "so.xlsx") == [UNREADABLE]
 
 
 @pytest.fixture
