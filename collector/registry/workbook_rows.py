@@ -100,11 +100,10 @@ def _first_rows(sheet: Worksheet) -> Iterable[list[str]]:
 
 
 def _two_tables(titles: Sequence[str]) -> Phrase:
-    vietnamese = ", ".join(f"«{title}»" for title in titles)
-    english = ", ".join(f"“{title}”" for title in titles)
+    listed = ", ".join(f"«{title}»" for title in titles)
     return Phrase(
-        f"có bảng ở nhiều trang tính ({vietnamese}): chỉ để lại một trang, hoặc ẩn trang kia",
-        f"there are tables in several sheets ({english}): leave one, or hide the other",
+        f"có bảng ở nhiều trang tính ({listed}): chỉ để lại một trang, hoặc ẩn trang kia",
+        f"there are tables in several sheets ({listed}): leave one, or hide the other",
     )
 
 
