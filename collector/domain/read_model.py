@@ -11,8 +11,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from collector.domain.assessment import INTERVAL_DAYS
 from collector.domain.lines import KnownLine, LineState, known_lines, line_state
@@ -34,9 +35,24 @@ from wire.result import Family
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _CACHE_S = 20.0
+# A query that costs much is asked again less often, so that all its readers together take a
+# hundredth of a processor at most: a nation's month takes a second.
+_CACHED_FOR_COST, _CACHED_FOR_COST_MOST_S = 100.0, 60.0
 # Beyond the time for which a value is cached: of a page that nobody asks for, it is read anew.
 _MAX_STALE_S = 180.0
 _MAX_CACHED = 64
+
+
+class _Cached(NamedTuple):
+    """A value, when it was read (monotonic clock), and the processor time that this took."""
+
+    read_s: float
+    cost_s: float
+    value: Any
+
+    def fresh_s(self, cache_s: float) -> float:
+        """The age at which it is read anew."""
+        return max(cache_s, min(_CACHED_FOR_COST * self.cost_s, _CACHED_FOR_COST_MOST_S))
 
 
 class ReadModel:
@@ -54,11 +70,15 @@ class ReadModel:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         # What was used last is at the end.
-        self._cached: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
+        self._cached: OrderedDict[Any, _Cached] = OrderedDict()
         self._snapshot = ProbeSnapshot()
         self._invalidations = 0
         self._shared = SharedCache(1)
-        self._refreshing: set[Any] = set()
+        # What is being read now, which all who want it wait for.
+        self._being_read: dict[Any, Future[Any]] = {}
+        # What is read anew, one after the other, while its older value is returned.
+        self._refreshes: OrderedDict[Any, Callable[[], Any]] = OrderedDict()
+        self._is_refreshing = False
 
     def now(self) -> datetime:
         """The centre's clock, UTC."""
@@ -174,59 +194,109 @@ class ReadModel:
         )
 
     def cached(self, key: Any, query: Callable[[], T], cache_s: float = _CACHE_S) -> T:  # noqa: ANN401
-        """The cached value of `key` if younger than `cache_s` seconds, else that of `query()`.
+        """The cached value of `key` if it is fresh, else that of `query()`.
 
-        For `_MAX_STALE_S` more an older value is returned while a thread refreshes it (stale while
-        revalidate, RFC 5861): only the first request after a pause waits for the query.
+        It is fresh for `cache_s` seconds, or for `_CACHED_FOR_COST` times the processor time of its
+        query if that is more. For `_MAX_STALE_S` more an older value is returned while a thread
+        refreshes it (stale while revalidate, RFC 5861): only the first request after a pause waits
+        for the query, and all who want it then wait for the same one.
         """
-        now_s = time.monotonic()
         found = self._found(key)
         if found is not None:
-            value: T = found[1]
-            if now_s - found[0] < cache_s:
+            value: T = found.value
+            stale_s = time.monotonic() - found.read_s - found.fresh_s(cache_s)
+            if stale_s < 0:
                 return value
-            if now_s - found[0] < cache_s + _MAX_STALE_S:
+            if stale_s < _MAX_STALE_S:
                 self._refresh(key, query)
                 return value
-        value = query()
-        self._put(key, value)
-        return value
+        return self._read(key, query)
 
-    def _found(self, key: Any) -> tuple[float, Any] | None:  # noqa: ANN401
-        """The cached value of `key` and when it was read, now the last one to be dropped."""
+    def _found(self, key: Any) -> _Cached | None:  # noqa: ANN401
+        """The cached value of `key`, now the last one to be dropped."""
         with self._lock:
             if key in self._cached:
                 self._cached.move_to_end(key)
             return self._cached.get(key)
 
-    def _refresh(self, key: Any, query: Callable[[], T]) -> None:  # noqa: ANN401
+    def _read(self, key: Any, query: Callable[[], T]) -> T:  # noqa: ANN401
+        """The value of `query()`, which is cached; of one that runs already, its value."""
         with self._lock:
-            if key in self._refreshing:
-                return
-            self._refreshing.add(key)
+            running: Future[T] | None = self._being_read.get(key)
+            if running is None:
+                mine: Future[T] = Future()
+                self._being_read[key] = mine
+        if running is not None:
+            return running.result()
+        began_s = time.thread_time()
+        try:
+            value = query()
+        except BaseException as error:
+            self._end_reading(key, mine)
+            mine.set_exception(error)
+            raise
+        cost_s = time.thread_time() - began_s
+        self._end_reading(key, mine, _Cached(time.monotonic(), cost_s, value))
+        mine.set_result(value)
+        return value
 
-        def refresh() -> None:
+    def _end_reading(self, key: Any, reading: Future[Any], found: _Cached | None = None) -> None:  # noqa: ANN401
+        """Cache what was found, unless the cached values were dropped while it was read."""
+        with self._lock:
+            if self._being_read.get(key) is not reading:
+                return
+            del self._being_read[key]
+            if found is not None:
+                self._put(key, found)
+
+    def _put(self, key: Any, found: _Cached) -> None:  # noqa: ANN401
+        self._cached[key] = found
+        self._cached.move_to_end(key)
+        if len(self._cached) > _MAX_CACHED:
+            self._cached.popitem(last=False)
+
+    def _refresh(self, key: Any, query: Callable[[], object]) -> None:  # noqa: ANN401
+        """Have a thread read it anew: one thread for all, so that pages wait for one at most."""
+        with self._lock:
+            if key in self._being_read:
+                return
+            self._refreshes.setdefault(key, query)
+            if self._is_refreshing:
+                return
+            self._is_refreshing = True
+        threading.Thread(target=self._run_refreshes, name="figures", daemon=True).start()
+
+    def _run_refreshes(self) -> None:
+        while (wanted := self._next_refresh()) is not None:
             try:
-                self._put(key, query())
+                self._read(*wanted)
             except StoreError as error:
                 log.warning("a page's figures are not renewed: %s", error)
-            finally:
-                with self._lock:
-                    self._refreshing.discard(key)
+            except Exception:
+                # A fault of one query: the others are refreshed all the same.
+                log.exception("a page's figures cannot be renewed")
 
-        threading.Thread(target=refresh, name="figures", daemon=True).start()
-
-    def _put(self, key: Any, value: object) -> None:  # noqa: ANN401
+    def _next_refresh(self) -> tuple[Any, Callable[[], object]] | None:
+        """What is to be refreshed next: what costs the least, for most pages need it."""
         with self._lock:
-            self._cached[key] = (time.monotonic(), value)
-            self._cached.move_to_end(key)
-            if len(self._cached) > _MAX_CACHED:
-                self._cached.popitem(last=False)
+            if not self._refreshes:
+                self._is_refreshing = False
+                return None
+            key = min(self._refreshes, key=self._cost_s)
+            return key, self._refreshes.pop(key)
+
+    def _cost_s(self, key: Any) -> float:  # noqa: ANN401
+        found = self._cached.get(key)
+        return 0.0 if found is None else found.cost_s
 
     def invalidate(self) -> None:
-        """Drop all cached values; called when the registry was changed."""
+        """Drop all cached values; called when the registry was changed.
+
+        What is being read meanwhile is not cached, and nobody else waits for it.
+        """
         with self._lock:
             self._cached.clear()
+            self._being_read.clear()
         self._invalidations += 1
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,9 @@ from collector.domain.read_model import ReadModel
 from collector.domain.shared_cache import SharedCache
 from collector.store.messages import StatusMessage
 from collector.store.sqlite import SqliteStore
+from collector.store.store import StoreError
 from tests import samples
+from tests.client import eventually
 from wire.messages import Presence, State
 
 NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
@@ -127,3 +130,88 @@ def test_what_is_read_often_is_not_dropped_for_what_was_read_once(store: SqliteS
     assert read.count("the nation") == 1
     value(0)
     assert read.count(0) == 2
+
+
+def test_all_who_want_a_figure_at_once_wait_for_one_query(store: SqliteStore) -> None:
+    model, asked = ReadModel(store, thresholds_file.read()), list[int]()
+    begun, go_on = threading.Event(), threading.Event()
+    answers = list[int]()
+
+    def query() -> int:
+        asked.append(1)
+        begun.set()
+        assert go_on.wait(_MOST_S)
+        return len(asked)
+
+    readers = [
+        threading.Thread(target=lambda: answers.append(model.cached("nation", query)))
+        for _ in range(10)
+    ]
+    readers[0].start()
+    assert begun.wait(_MOST_S)
+    for reader in readers[1:]:
+        reader.start()
+    threading.Event().wait(0.5)
+    go_on.set()
+    for reader in readers:
+        reader.join(_MOST_S)
+    assert answers == [1] * 10
+
+
+def test_a_query_that_fails_fails_for_those_who_wait_and_is_asked_again(store: SqliteStore) -> None:
+    model = ReadModel(store, thresholds_file.read())
+
+    def away() -> int:
+        raise StoreError("away")
+
+    with pytest.raises(StoreError, match="away"):
+        model.cached("nation", away)
+    assert model.cached("nation", lambda: 7) == 7
+
+
+def test_what_was_read_before_a_change_is_not_cached_after_it(store: SqliteStore) -> None:
+    model = ReadModel(store, thresholds_file.read())
+
+    def changed_meanwhile() -> str:
+        model.invalidate()
+        return "before"
+
+    assert model.cached("registry", changed_meanwhile) == "before"
+    assert model.cached("registry", lambda: "after") == "after"
+
+
+def test_a_figure_that_costs_much_is_cached_longer(store: SqliteStore) -> None:
+    model, refreshed = ReadModel(store, thresholds_file.read()), threading.Event()
+
+    def costly() -> str:
+        until_s = time.thread_time() + 0.3
+        while time.thread_time() < until_s:
+            pass
+        return "old"
+
+    assert model.cached("nation", costly, cache_s=0.0) == "old"
+    assert model.cached("nation", refreshed.set, cache_s=0.0) == "old"
+    assert not refreshed.wait(0.5)
+
+
+def test_figures_are_refreshed_one_after_the_other_and_the_older_ones_shown_meanwhile(
+    store: SqliteStore,
+) -> None:
+    model, names = ReadModel(store, thresholds_file.read()), [str(number) for number in range(4)]
+    at_once, most_at_once = set[str](), [0]
+
+    def new(name: str) -> str:
+        at_once.add(name)
+        most_at_once[0] = max(most_at_once[0], len(at_once))
+        threading.Event().wait(0.05)
+        at_once.discard(name)
+        return "new"
+
+    def asked(name: str) -> str:
+        return model.cached(name, lambda: new(name), cache_s=0.0)
+
+    for name in names:
+        assert model.cached(name, lambda: "old", cache_s=0.0) == "old"
+    assert {asked(name) for name in names} == {"old"}
+    eventually(lambda: {asked(name) for name in names} == {"new"}, "all are refreshed", 60.0)
+    assert most_at_once == [1]
