@@ -26,6 +26,8 @@ from wire.decoding import decode_json
 # A day of the default plan reserves about 40 times; after a loss at most so many numbers are
 # reported as dropped though they were never assigned.
 RESERVED_AHEAD = 256
+# In a burst twice as many as its last transaction took: each would wait for the mark otherwise.
+_RESERVED_BURST = 2
 
 
 class HighWaterMark(Struct, frozen=True):
@@ -45,6 +47,11 @@ class HighWaterMark(Struct, frozen=True):
     lost: tuple[Lost, ...] = ()
     earlier: tuple[UUID, ...] = ()
     reported: tuple[LossReport, ...] = ()
+
+
+def reserved_ahead(count: int) -> int:
+    """How many numbers are reserved beyond a transaction that takes `count`."""
+    return max(RESERVED_AHEAD, _RESERVED_BURST * count)
 
 
 def read(outbox: Path) -> HighWaterMark | None:

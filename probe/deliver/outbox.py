@@ -26,7 +26,7 @@ from probe.deliver import blocks, high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
 from probe.deliver.blocks import MAX_RESULTS, Numbering, Row
 from probe.deliver.epochs import Epochs, coverage_from, last_number
-from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
+from probe.deliver.high_water_mark import HighWaterMark
 from probe.deliver.loss_reports import LossReport, Lost, Named, in_rows, losses_of, reports_of
 from probe.deliver.outbox_file import (
     CANNOT_WRITE,
@@ -419,7 +419,7 @@ class Outbox:
             self._write_mark(
                 msgspec.structs.replace(
                     self._mark,
-                    through=through + RESERVED_AHEAD,
+                    through=through + high_water_mark.reserved_ahead(count),
                     exact=False,
                     earlier=self._pending_epochs(self.epoch),
                 )

@@ -261,7 +261,13 @@ class Publisher:
 
     def _drain_inbox(self, patience_s: float) -> list[Result]:
         """The submitted results; handles replies and events, and waits where there is nothing."""
-        timeout_s = 0.0 if self._submitted else self._writer.patience_s(patience_s)
+        self._handle_events(0.0 if self._submitted else self._writer.patience_s(patience_s))
+        # Before results are taken: one that is submitted from now on announces itself again.
+        self._announced.clear()
+        return [self._submitted.popleft() for _ in range(min(len(self._submitted), _MAX_TAKEN))]
+
+    def _handle_events(self, timeout_s: float) -> None:
+        """Handle the replies and events that wait; wait so long for the first of them."""
         for _ in range(_MAX_TAKEN):
             try:
                 item = self._inbox.get(timeout=timeout_s)
@@ -272,12 +278,12 @@ class Publisher:
             elif item is not None:
                 self._on_mqtt(item)
             timeout_s = 0.0
-        # Before results are taken: one that is submitted from now on announces itself again.
-        self._announced.clear()
-        return [self._submitted.popleft() for _ in range(min(len(self._submitted), _MAX_TAKEN))]
 
     def _deliver(self, outbox: Outbox) -> None:
         self._writer.write(outbox, ending=self._stopping.is_set())
+        # The broker's answers that came meanwhile make room for what was stored: in a burst it is
+        # sent from memory then, and not read back.
+        self._handle_events(0.0)
         reading = self._read_clock()
         if self._clock_hold.learn(reading, clock.utc_now()):
             self._boots.save(list(self._clock_hold.known))

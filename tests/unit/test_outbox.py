@@ -22,6 +22,7 @@ import pytest
 from bench.workload import Workload, bodies
 from probe import config, config_file
 from probe.config import DeliveryConfig
+from probe.deliver import high_water_mark
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.receipt_tracker import ReceiptOrder
@@ -482,6 +483,19 @@ def test_a_sudden_end_names_no_number_that_is_there(path: Path, tmp_path: Path) 
     assert seqs(copy) == [1, 2, 3, 4]
     copy.close()
     outbox.close()
+
+
+def test_a_burst_reserves_numbers_for_several_of_its_transactions(
+    path: Path, outbox: Outbox
+) -> None:
+    reserved = set()
+    for _ in range(9):
+        fill(outbox, 500)
+        mark = high_water_mark.read(path)
+        assert mark is not None
+        assert mark.through >= outbox.last_row
+        reserved.add(mark.through)
+    assert len(reserved) <= 3
 
 
 def test_a_file_that_is_older_than_its_mark_gives_no_number_twice(path: Path) -> None:
