@@ -15,7 +15,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from collector.domain.thresholds import Sentence
-from collector.rollup.summary import PACKETS, Summary, merge_summaries
+from collector.rollup.summary import PACKETS, Summary, merge_metrics
 from runtime import settings
 from wire.figures import MEGABIT
 
@@ -23,6 +23,8 @@ from wire.figures import MEGABIT
 LEAST_SAMPLES = 5
 _DOWNLOAD, _UPLOAD = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 _LOADED = ("throughput_rtt_loaded_download_p50_ms", "throughput_rtt_loaded_upload_p50_ms")
+_PACKETS, _WINDOWS = f"latency_{PACKETS}", "latency_rtt_p50_ms"
+_METRICS = (_DOWNLOAD, _UPLOAD, _PACKETS, _WINDOWS, *_LOADED)
 
 
 class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -165,9 +167,9 @@ def framework_score(figures: UseFigures, uses: Uses) -> float:
 def figures_of(summary: Summary, uses: Uses) -> UseFigures | None:
     """The figures of some hours of a line; None where one is missing or the samples are few."""
     down, up = summary.metric(_DOWNLOAD), summary.metric(_UPLOAD)
-    packets = summary.metric(f"latency_{PACKETS}")
+    packets = summary.metric(_PACKETS)
     # Of packets where their times are stored, else of the windows' medians.
-    delays = packets if packets.count else summary.metric("latency_rtt_p50_ms")
+    delays = packets if packets.count else summary.metric(_WINDOWS)
     # The better a speed the higher it is: that share of transfers is at least as fast, so 1 - p.
     speeds = [one.quantile(1 - uses.percentile) for one in (down, up)]
     latency_ms, loss_ratio = delays.quantile(uses.percentile), summary.loss_ratio
@@ -195,12 +197,20 @@ def loaded_latency_ms(summary: Summary, uses: Uses) -> float | None:
     return max(known, default=None)
 
 
-def hours_summary(cells: Mapping[tuple[int, int], Summary], hours: WeekHours) -> Summary:
-    """The Summary of some hours of the week, of all hours by (weekday, hour)."""
-    return merge_summaries(
-        summary
-        for (weekday, hour), summary in cells.items()
-        if weekday in hours.weekdays and hour in hours.hours
+def hours_summary(
+    cells: Mapping[tuple[int, int], Summary], hours: WeekHours | None = None
+) -> Summary:
+    """What is compared, of some hours of the week: of all hours by (weekday, hour).
+
+    Of the metrics it has those alone, of which a fifth of the hours' figures are.
+    """
+    return merge_metrics(
+        (
+            summary
+            for (weekday, hour), summary in cells.items()
+            if hours is None or (weekday in hours.weekdays and hour in hours.hours)
+        ),
+        _METRICS,
     )
 
 

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.days import DaySample
-from collector.rollup.periods import Period, Step
+from collector.rollup.periods import VIETNAM, Period, Step
 from collector.rollup.summary import Summary, merge_summaries
 from wire.result import Family
 
@@ -179,6 +179,15 @@ def merged_buckets(families: Iterable[Sequence[Bucket]]) -> list[Bucket]:
         )
         for start, same in sorted(by_start.items())
     ]
+
+
+def hours_of_week(hours: Iterable[Bucket]) -> dict[tuple[int, int], Summary]:
+    """The buckets of hours by (weekday, hour), local, Monday is 0."""
+    parts: dict[tuple[int, int], list[Summary]] = {}
+    for bucket in hours:
+        local = bucket.start.astimezone(VIETNAM)
+        parts.setdefault((local.weekday(), local.hour), []).append(bucket.summary)
+    return {slot: merge_summaries(same) for slot, same in parts.items()}
 
 
 def by_commune(

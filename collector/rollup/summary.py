@@ -157,17 +157,41 @@ EMPTY = Summary()
 
 def merge_summaries(parts: Iterable[Summary]) -> Summary:
     """The Summary of all parts: what `merged` makes of them, one by one."""
+    every = list(parts)
+    if len(every) == 1:
+        return every[0]
     kinds: dict[str, KindCounts] = {}
     metrics: dict[str, list[Distribution]] = {}
-    sums: dict[str, float] = {}
-    for part in parts:
+    for part in every:
         for kind, counts in part.kinds.items():
             kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
         for name, figures in part.metrics.items():
             metrics.setdefault(name, []).append(figures)
-        for name, more in part.sums.items():
+    return Summary(
+        kinds,
+        {name: merge_all(some) for name, some in metrics.items()},
+        merge_sums(part.sums for part in every),
+    )
+
+
+def merge_metrics(parts: Iterable[Summary], names: Iterable[str]) -> Summary:
+    """What `merge_summaries` has of these metrics, and all its sums; no counts by kind."""
+    some = list(parts)
+    metrics: dict[str, Distribution] = {}
+    for name in names:
+        known = [part.metrics[name] for part in some if name in part.metrics]
+        if known:
+            metrics[name] = merge_all(known)
+    return Summary({}, metrics, merge_sums(part.sums for part in some))
+
+
+def merge_sums(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Exact sums of all parts by metric."""
+    sums: dict[str, float] = {}
+    for part in parts:
+        for name, more in part.items():
             sums[name] = sums[name] + more if name in sums else more
-    return Summary(kinds, {name: merge_all(some) for name, some in metrics.items()}, sums)
+    return sums
 
 
 class ResultGroup(Struct, frozen=True, array_like=True, gc=False):

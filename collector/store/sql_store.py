@@ -393,11 +393,13 @@ class SqlStore:
         """The rows of any query, for tests and benchmarks."""
         return self._database.read(sql)
 
-    def ledgers(self) -> Mapping[EpochKey, Ledger]:
+    def ledgers(self, probe: tuple[str, str] | None = None) -> Mapping[EpochKey, Ledger]:
+        only = "" if probe is None else "WHERE tenant = ? AND probe = ?"
         rows = self._database.read(
             "SELECT tenant, probe, epoch, ranges FROM (SELECT tenant, probe, epoch, ranges, "
             "row_number() OVER (PARTITION BY tenant, probe ORDER BY touched DESC) AS place "
-            "FROM ledgers) AS ordered WHERE place = 1"
+            f"FROM ledgers {only}) AS ordered WHERE place = 1",
+            () if probe is None else probe,
         )
         return {
             EpochKey(tenant, probe, UUID(epoch)): columns.ledger(ranges)

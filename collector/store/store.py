@@ -171,8 +171,8 @@ class Store(Protocol):
             StoreError: as `store_batch`, from either half.
         """
 
-    def ledgers(self) -> Mapping[EpochKey, Ledger]:
-        """The ledger of each probe's current epoch.
+    def ledgers(self, probe: tuple[str, str] | None = None) -> Mapping[EpochKey, Ledger]:
+        """The ledger of each probe's current epoch, or of one probe's: (tenant, name).
 
         Raises:
             StoreError: the store cannot be read.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
-from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
+from collector.rollup.periods import Period, Step, local_day, pieces, week_of
 from collector.rollup.queries import (
     AVAILABILITY,
     LOSS,
@@ -20,9 +20,10 @@ from collector.rollup.queries import (
     HourProfile,
     LineDays,
     RevisedDay,
+    hours_of_week,
     merged_buckets,
 )
-from collector.rollup.summary import EMPTY, Summary, merge_summaries
+from collector.rollup.summary import Summary, merge_summaries
 from collector.store import columns, rollup_tables
 from collector.store.batch import family_of
 from collector.store.database import Database, Row, Table, column_names
@@ -122,12 +123,7 @@ class SqlSummaries:
         return found
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
-        found: dict[tuple[int, int], Summary] = {}
-        for bucket in self.series(line, period, Step.HOUR):
-            local = bucket.start.astimezone(VIETNAM)
-            key = (local.weekday(), local.hour)
-            found[key] = found.get(key, EMPTY).merged(bucket.summary)
-        return found
+        return hours_of_week(self.series(line, period, Step.HOUR))
 
     def hour_means(
         self, lines: Sequence[LineKey], period: Period, metric: str

@@ -20,8 +20,8 @@ from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, LineKey
-from collector.rollup.periods import Period, month_of, period_before
-from collector.rollup.queries import Bucket, LineDays, merged_buckets
+from collector.rollup.periods import Period, Step, month_of, period_before
+from collector.rollup.queries import Bucket, LineDays, hours_of_week, merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
 from collector.store.line_notes import LineNote
 from collector.users.user import Permission
@@ -157,7 +157,6 @@ class LinePages:
         if stored is None and not lines:
             raise HTTPException(404, "there is no such probe")
         period = chosen_period(request, model.today()).period
-        ledgers = {k[:2]: ledger for k, ledger in model.store.ledgers().items()}
         command_status = self._command_status(request.query_params.get("asked"))
         return self._context.render(
             request,
@@ -168,7 +167,7 @@ class LinePages:
             place=lines[0].place if lines else "",
             probe_status=probe_view.probe_status(stored, model.now(), locale) if stored else None,
             evidence=probe_view.host_evidence(model.store.last_results(*key), locale),
-            ledger=ledgers.get(key),
+            ledger=next(iter(model.store.ledgers(key).values()), None),
             heads=plain_heads(locale),
             rows=self._rows(lines, period, locale),
             command_status=command_status,
@@ -186,13 +185,16 @@ class LinePages:
         period = chosen.period
         families = model.summaries.by_family([line.key], period).get(line.key, {})
         summary = merge_summaries(families.values())
-        cells = model.summaries.hours_of_week(line.key, period)
         daily = self._daily(line.key, period)
         days = {metric: days_of(mine, [line.key]) for metric, mine in daily.items()}
         before = period_before(period)
         step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
         series = model.summaries.series_by_family(line.key, period, step)
         buckets = merged_buckets(series.values())
+        hourly = (
+            buckets if step is Step.HOUR else model.summaries.series(line.key, period, Step.HOUR)
+        )
+        cells = hours_of_week(hourly)
         reported = model.store.outages(line.key, period.starts_at, period.ends_at)
         seen = outages_view.last_path_observation(
             model.store.last_results(*line.key[:2]), line.key.line
@@ -391,12 +393,13 @@ class LinePages:
     def _uses(
         self, lines: list[KnownLine], period: Period, locale: Locale
     ) -> list[tuple[KnownLine, uses_view.LineUses]]:
-        """What each line of a commune is good for: two or three lines, an hour's query each."""
-        hours_of_week, known = self._model.summaries.hours_of_week, uses_file.read()
-        return [
-            (line, uses_view.line_uses(hours_of_week(line.key, period), known, locale))
-            for line in lines
-        ]
+        """What each line of a commune is good for: all hours of each, read once for a while."""
+        hours, known = self._model.summaries.hours_of_week, uses_file.read()
+        shown = self._model.cached(
+            ("uses", tuple(line.key for line in lines), period, locale.language),
+            lambda: [uses_view.line_uses(hours(line.key, period), known, locale) for line in lines],
+        )
+        return list(zip(lines, shown, strict=True))
 
     def _map(self, commune: Commune, period: Period, colour: Colour, locale: Locale) -> MapView:
         """The commune among those around it."""

@@ -74,6 +74,27 @@ def labels_text(**values: str) -> str:
     return f"{{{written}}}"
 
 
+class _LineLabels:
+    """The labels of a line, escaped once for all its samples: as `labels_text` writes them."""
+
+    __slots__ = ("_commune", "_line", "_tenant", "text")
+
+    def __init__(self, line: KnownLine) -> None:
+        tenant, probe, name = map(_escaped, line.key)
+        self._commune = f'{{commune_code="{_escaped(line.commune_code)}",'
+        self._line = f'isp="{_escaped(line.isp)}",line="{name}",probe="{probe}",'
+        self._tenant = f'tenant="{tenant}"}}'
+        self.text = f"{self._commune}{self._line}{self._tenant}"
+
+    def with_family(self, family: str) -> str:
+        """The same with the label of an address family."""
+        return f'{self._commune}family="{family}",{self._line}{self._tenant}'
+
+    def with_state(self, state: LineState) -> str:
+        """The same with the label of a state."""
+        return f'{self._commune}{self._line}state="{state}",{self._tenant}'
+
+
 def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -131,17 +152,9 @@ def _lines(
     )
     good = Family("tramdo_line_state", "1 for the current state of the line")
     for line in lines:
-        tenant, probe, name = line.key
-        names = {
-            "tenant": tenant,
-            "probe": probe,
-            "line": name,
-            "isp": line.isp,
-            "commune_code": line.commune_code,
-        }
-        labels = labels_text(**names)
-        summary = summaries.get(line.key, EMPTY)
-        good.add(1, labels_text(**names, state=states.get(line.key, LineState.NEVER).value))
+        of_line = _LineLabels(line)
+        labels, summary = of_line.text, summaries.get(line.key, EMPTY)
+        good.add(1, of_line.with_state(states.get(line.key, LineState.NEVER)))
         down.add(_bytes(summary.metric(DOWN).mean), labels)
         up.add(_bytes(summary.metric(UP).mean), labels)
         rtt.add(_seconds(summary.metric(LATENCY).mean), labels)
@@ -170,16 +183,12 @@ def _address_families(
         "tramdo_line_family_loss_ratio", "Packet loss of the local day over one address family"
     )
     for line in lines:
-        tenant, probe, name = line.key
-        for family, summary in families_view.measured(by_family.get(line.key, {})).items():
-            labels = labels_text(
-                tenant=tenant,
-                probe=probe,
-                line=name,
-                isp=line.isp,
-                commune_code=line.commune_code,
-                family=family.value if family else families_view.UNSTATED,
-            )
+        measured = families_view.measured(by_family.get(line.key, {}))
+        if not measured:
+            continue
+        of_line = _LineLabels(line)
+        for family, summary in measured.items():
+            labels = of_line.with_family(family.value if family else families_view.UNSTATED)
             down.add(_bytes(summary.metric(DOWN).mean), labels)
             up.add(_bytes(summary.metric(UP).mean), labels)
             rtt.add(_seconds(summary.metric(LATENCY).mean), labels)

@@ -22,7 +22,7 @@ from collector.domain.uses import (
     loaded_latency_ms,
 )
 from collector.registry.registry import LineKey
-from collector.rollup.summary import EMPTY, Summary, merge_summaries
+from collector.rollup.summary import EMPTY, Summary
 from collector.web.formatting import MISSING, axis_number, by_name, figure
 from collector.web.line_table import percent
 from collector.web.presentation import Badge, Locale
@@ -83,8 +83,8 @@ def use_name(use: Use, locale: Locale) -> str:
 
 def section_of(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Locale) -> UsesSection:
     """The table of a line from its hours of the week."""
-    known = _figures(cells, uses)
-    whole = merge_summaries(cells.values())
+    whole = hours_summary(cells)
+    known = _figures(cells, whole, uses)
     return UsesSection(
         rows=[_row(use, known, uses, locale) for use in uses.shown],
         scores=(
@@ -100,7 +100,7 @@ def section_of(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Loc
 
 def line_uses(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Locale) -> LineUses:
     """A line among others: all hours, and the evening where its word is a worse one."""
-    known = _figures(cells, uses)
+    known = _figures(cells, hours_summary(cells), uses)
     return LineUses(
         all_hours=[_badge(_assessed(use, known.all_hours, uses), locale) for use in uses.shown],
         peak=[_worse_evening(use, known, uses, locale) for use in uses.shown],
@@ -130,8 +130,7 @@ def _good_of(use: Use, lines: Sequence[UseFigures], uses: Uses, locale: Locale) 
     return f"{locale.number(good)}/{locale.number(len(lines))}"
 
 
-def _figures(cells: Mapping[tuple[int, int], Summary], uses: Uses) -> _Figures:
-    whole = merge_summaries(cells.values())
+def _figures(cells: Mapping[tuple[int, int], Summary], whole: Summary, uses: Uses) -> _Figures:
     all_hours, loaded_ms = figures_of(whole, uses), loaded_latency_ms(whole, uses)
     return _Figures(
         office=figures_of(hours_summary(cells, uses.office_hours), uses),

@@ -630,6 +630,8 @@ def test_losses_of_an_earlier_epoch_are_waited_for_no_more(store: Store) -> None
     other = KEY._replace(epoch=samples.OTHER_EPOCH)
     assert stored.ledgers == {KEY: Ledger(((1, 5),)), other: Ledger(((1, 1),))}
     assert list(store.ledgers()) == [other], "the one that it sent last"
+    assert store.ledgers(KEY[:2]) == store.ledgers()
+    assert store.ledgers((samples.TENANT, "another")) == {}
 
 
 def test_another_epochs_losses_change_nothing_in_this_one(store: Store) -> None:

@@ -34,7 +34,14 @@ from collector.rollup.periods import (
     week_of,
 )
 from collector.rollup.student_t import student_t
-from collector.rollup.summary import EMPTY, Summary, group_of, merge_summaries, summary_of
+from collector.rollup.summary import (
+    EMPTY,
+    Summary,
+    group_of,
+    merge_metrics,
+    merge_summaries,
+    summary_of,
+)
 from collector.store import rollup_tables
 from tests import samples
 from wire.result import KINDS, Outcome, Reason, Result, Validity
@@ -280,6 +287,19 @@ def test_summaries_merge_in_any_order() -> None:
     name = "throughput_download_bps"
     assert forth.metric(name).bins == back.metric(name).bins
     assert forth.counts("throughput").valid == 11
+
+
+def test_some_metrics_of_many_hours_merge_as_all_of_them_do() -> None:
+    parts = [
+        tally(samples.throughput(download_bps=n * 1e6), samples.latency(lost=n % 3))
+        for n in range(1, 12)
+    ]
+    names = ["throughput_download_bps", "latency_rtt_mean_ms", "no_such_metric"]
+    some, whole = merge_metrics(iter(parts), names), merge_summaries(parts)
+    assert some.metrics == {name: whole.metrics[name] for name in names[:2]}
+    assert some.sums == whole.sums
+    assert some.kinds == {}
+    assert merge_summaries(parts[:1]) == parts[0]
 
 
 def test_a_summary_comes_back_from_its_bytes() -> None:
