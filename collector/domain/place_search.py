@@ -3,6 +3,10 @@
 Marks, capitals and blanks do not matter (Hoà, Hòa, hoa), nor i and y (Mỹ, Mĩ), nor the kind in
 front of a name (xã, phường). A commune is found by part of its name, by its name with its
 province's, and by its code. Who types marks gets names with just these marks first.
+
+Where that finds nothing, other ways to type are tried: the kind of a place amid the words ("xã Phủ
+Thông, tỉnh Thái Nguyên"), TP.HCM, letters of Telex or VNI that were left over ("phur thoong"), and
+words without blanks ("phuthong").
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple, Self
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from collector.registry.former_provinces import FORMER_PROVINCES
 from collector.registry.registry import Commune, Probe, Registry
 from runtime.language import unmarked
 
@@ -23,6 +28,19 @@ QUERY_MOST = 100
 _KINDS = re.compile(r"^(xa|phuong|dac khu|tinh|thanh pho|tp|p|x) ")
 _KINDS_MARKED = re.compile(r"^(xã|phường|đặc khu|tỉnh|thành phố|tp|p|x) ")
 _PUNCTUATION = re.compile(r"[.,;()–-]")
+# What stands before names amid an address, and is no part of them.
+_KINDS_WITHIN = re.compile(
+    r"\b(uy ban nhan dan|uy ban|ubnd|tru so|van phong|xa|phuong|dac khu|thi tran|thi xa|huyen|quan"
+    r"|tinh|thanh pho|tp|cu)\b"
+)
+_HO_CHI_MINH = re.compile(r"\b(tphcm|tp hcm|hcm|sai gon)\b")
+# Keys of Telex and VNI: doubled letters, w, a tone's key after its vowel or at a syllable's end.
+_TELEX = re.compile(
+    r"([aeod])\1|(?<=[uoa])w|(?<=[aeiouyw])[sfrxj](?=[a-z]+$)|(?<=[a-z])[sfrxj]$"
+    r"|(?<=[a-z])[0-9](?=[a-z]*$)"
+)
+# A name typed without blanks has so many letters at least.
+_JOINED_LEAST = 5
 # Ranks up to this one are of names that have the query at a word's beginning.
 _WORD = 3
 # Letters that look like Đ and are not (U+00D0, U+00F0).
@@ -38,6 +56,8 @@ class Place(Struct, frozen=True, kw_only=True):
     province_code: str = ""
     province: str = ""
     probes: int = 0
+    # The name of a former province, which is a part of this one.
+    former: str = ""
 
 
 class _Entry(NamedTuple):
@@ -60,7 +80,11 @@ class PlaceIndex:
             *_communes(registry, today),
             *_probes(registry),
         ]
-        self._entries = [_entry(place) for place in places]
+        self._entries = [
+            *(_entry(place) for place in places),
+            *_former_provinces(places),
+            *_former_codes(registry, places),
+        ]
 
     def find(self, query: str, kinds: Sequence[str] = ()) -> list[Place]:
         """The places that match, best first; none for an empty query.
@@ -72,7 +96,19 @@ class PlaceIndex:
             query: as it was typed.
             kinds: of places; all where none is given.
         """
-        typed = _Typed.of(query[:QUERY_MOST])
+        for text in _ways_to_type(query[:QUERY_MOST]):
+            if found := self._find(_Typed.of(text), kinds):
+                return found
+        compact = bare(query[:QUERY_MOST]).replace(" ", "")
+        return [
+            entry.place
+            for entry in self._entries
+            if len(compact) >= _JOINED_LEAST
+            and (not kinds or entry.place.kind in kinds)
+            and entry.name.replace(" ", "").startswith(compact)
+        ]
+
+    def _find(self, typed: _Typed, kinds: Sequence[str]) -> list[Place]:
         if not typed.name:
             return []
         ranked = [
@@ -85,17 +121,21 @@ class PlaceIndex:
         if best <= _WORD:
             ranked = [pair for pair in ranked if pair[0] <= _WORD]
         ranked.sort(key=lambda pair: _order(pair[0], pair[1], typed))
-        return [entry.place for _, entry in ranked]
+        return list({entry.place.key: entry.place for _, entry in reversed(ranked)}.values())[::-1]
 
     def exact(self, query: str, kinds: Sequence[str] = ()) -> Place | None:
         """The one place that is meant: the only match, or the only one of just this code or name.
 
         With the kind and the marks that were typed, if that is not one, without them.
         """
-        found = self.find(query, kinds)
+        # A former province is a part of the one that it is found as.
+        found = [place for place in self.find(query, kinds) if not place.former]
+        typed = _Typed.of(query)
+        if typed.full.startswith("tinh "):
+            # Not the ward that has the name of a former province.
+            found = [place for place in found if place.kind == "province"]
         if len(found) == 1:
             return found[0]
-        typed = _Typed.of(query)
         marks = found if typed.has_marks else []
         for same in (
             [place for place in found if place.key == query.strip()],
@@ -126,6 +166,18 @@ class _Typed(NamedTuple):
     def has_marks(self) -> bool:
         """Whether it was typed with marks, so that they mean something."""
         return self.plain != self.full
+
+
+def _ways_to_type(query: str) -> list[str]:
+    """A query as it was typed, then in the ways in which it may have been meant."""
+    words = _HO_CHI_MINH.sub("ho chi minh", unmarked(_plain(query)))
+    named = " ".join(_KINDS_WITHIN.sub(" ", words).split())
+    keys = " ".join(_TELEX.sub(_telex_letter, word).replace("w", "u") for word in named.split())
+    return list(dict.fromkeys(text for text in (query, words, named, keys) if text))
+
+
+def _telex_letter(match: re.Match[str]) -> str:
+    return match[1] or ""
 
 
 def bare(text: str) -> str:
@@ -173,6 +225,26 @@ def _provinces(communes: Iterable[Commune]) -> list[Place]:
     ]
 
 
+def _former_provinces(places: Iterable[Place]) -> list[_Entry]:
+    """Provinces of today by the names of those that they are made of."""
+    by_code = {place.key: place for place in places if place.kind == "province"}
+    return [
+        _entry(structs.replace(place, former=name), name)
+        for name, code in FORMER_PROVINCES.items()
+        if (place := by_code.get(code)) is not None
+    ]
+
+
+def _former_codes(registry: Registry, places: Iterable[Place]) -> list[_Entry]:
+    """Communes by the codes that they had."""
+    by_code = {place.key: place for place in places if place.kind == "commune"}
+    return [
+        _entry(place)._replace(key=code, name=code, full=code, marked=code, text=f" {code}")
+        for code, former in registry.former_codes.items()
+        if (place := by_code.get(former.present)) is not None
+    ]
+
+
 def _communes(registry: Registry, today: date) -> list[Place]:
     probes = Counter(probe.commune for probe in registry.probes.values())
     return [
@@ -205,13 +277,15 @@ def _probe(probe: Probe, communes: Mapping[str, Commune]) -> Place:
     )
 
 
-def _entry(place: Place) -> _Entry:
-    name, key = bare(place.name), bare(place.key)
+def _entry(place: Place, called: str = "") -> _Entry:
+    """A place with its texts: of its name, or of another one that it is called by."""
+    called = called or place.name
+    name, key = bare(called), bare(place.key)
     return _Entry(
         place=place,
         key=key,
-        full=unmarked(_plain(place.name)),
-        marked=marked_name(place.name),
+        full=unmarked(_plain(called)),
+        marked=marked_name(called),
         name=name,
         text=f" {name} {bare(place.province)} {key}",
     )
@@ -240,6 +314,7 @@ def _order(rank: int, entry: _Entry, typed: _Typed) -> tuple[object, ...]:
     place = entry.place
     return (
         place.kind == "probe" and rank > 0,
+        bool(place.former),
         rank,
         typed.has_marks and not entry.marked.startswith(typed.marked),
         not entry.full.startswith(typed.full),

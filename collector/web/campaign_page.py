@@ -14,7 +14,6 @@ from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.reports.flat_table import Cell
-from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
 from collector.web.drawing.bars import Bars
@@ -65,7 +64,7 @@ class CampaignPage:
         mondays, monday = view.last_weeks(model.today()), self._monday(request)
         minimum = int(model.thresholds.week_measurements.limit)
         needed = int(model.thresholds.commune_month_samples.limit)
-        month = month_of(model.today())
+        month = view.month_of_week(monday)
         shown = model.cached(
             ("campaign", *filters.values(), monday, locale.language),
             lambda: self._content(filters, monday, locale),
@@ -104,7 +103,7 @@ class CampaignPage:
         needed = int(model.thresholds.commune_month_samples.limit)
         counts = self._counts(mondays)
         offices = view.offices(lines, counts, model.states(), monday, locale)
-        month = month_of(model.today())
+        month = view.month_of_week(monday)
         communes = view.communes(lines, model.overview(month), needed, locale)
         return _Content(
             offices=len(offices),
@@ -127,7 +126,7 @@ class CampaignPage:
         model, locale = self._model, self._context.locale(request)
         shown = self._content(self._filters(request), self._monday(request), locale)
         needed = int(model.thresholds.commune_month_samples.limit)
-        month = month_of(model.today()).first
+        month = view.month_of_week(self._monday(request)).first
         return file_response(communes_table(shown.short, month, needed, locale), request.url.path)
 
     def _table(self, request: Request) -> Iterator[list[Cell]]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from collector.domain.lines import KnownLine, LineState, worst_state
 from collector.registry.registry import LineKey
-from collector.rollup.periods import Period, week_of
+from collector.rollup.periods import Period, month_of, week_of
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
 from collector.web.formatting import week_text, whole_number
@@ -167,6 +167,11 @@ def last_whole_week(mondays: Sequence[date]) -> date:
 def weeks_period(mondays: Sequence[date]) -> Period:
     """The period from the first Monday to the end of the last week."""
     return Period(mondays[0], mondays[-1] + timedelta(days=6))
+
+
+def month_of_week(monday: date) -> Period:
+    """The month whose samples are counted beside a week's: as in the report of that week."""
+    return month_of(monday + timedelta(days=6))
 
 
 def week_name(monday: date) -> str:

@@ -7,7 +7,7 @@ have no finer buckets. Drawing is done elsewhere: `line_view.charts_between` doe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from collector.web.formatting import MISSING, Moment, to_the_minute
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
 from collector.web.presentation import Locale
+from collector.web.table import Link
 from wire.figures import MEGABIT
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -46,6 +47,10 @@ class Range(NamedTuple):
     def period(self) -> Period:
         """The local days that the range overlaps."""
         return Period(local_day(self.start), local_day(self.end - _HOUR))
+
+
+# The table beside the charts has pages of so many hours or days.
+ROWS_A_PAGE = 48
 
 
 class ZoomLink(NamedTuple):
@@ -129,6 +134,16 @@ def zoom_links(address: str, shown: Range, now: datetime, locale: Locale) -> lis
 def range_address(address: str, shown: Range) -> str:
     """Where a range is shown; `address` (with a query) is what the reset goes back to."""
     return f"{address}&from={local_text(shown.start)}&to={local_text(shown.end)}"
+
+
+def page_link(address: str) -> Link:
+    """The pages of a table below charts at an address with a query."""
+
+    def link(changed: Mapping[str, str]) -> str:
+        page = changed.get("page", "")
+        return f"{address}{'&page=' if page else ''}{page}#chart-table"
+
+    return link
 
 
 def local_text(at: datetime) -> str:

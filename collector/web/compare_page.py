@@ -20,9 +20,10 @@ from collector.web.chart_view import Range
 from collector.web.compare_view import LETTERS, LineBuckets, Subject
 from collector.web.page_context import PageContext
 from collector.web.period_choice import PeriodChoice, period_context
-from collector.web.query import chosen_range, found_or_404, links, one_of
+from collector.web.query import chosen_range, found_or_404, links, one_of, page_number
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
+from collector.web.table import page_links, page_of
 
 _PLACES_MOST = 8
 _DAYS_DEFAULT = 30
@@ -70,6 +71,16 @@ class ComparePage:
         keys = [one.key for one in subjects]
         can_add = len(subjects) < len(LETTERS)
         found = self._found(asked) if can_add else []
+        charts = view.charts(
+            subjects,
+            self._shown(asked),
+            shown,
+            locale,
+            asked.table,
+            lambda table: f"{asked.link(keys, table)}#charts",
+        )
+        rows = next((one.rows for one in charts if one.rows), ())
+        table = page_of(rows, page_number(request), chart_view.ROWS_A_PAGE)
         return self._context.render(
             request,
             "compare.html",
@@ -90,15 +101,10 @@ class ComparePage:
             period=period_context(asked.period, model.today(), locale),
             period_words=period_text(asked.period.period),
             **chart_view.range_context(address, shown, model.now(), locale),
-            charts=view.charts(
-                subjects,
-                self._shown(asked),
-                shown,
-                locale,
-                asked.table,
-                lambda table: f"{asked.link(keys, table)}#charts",
-            ),
+            charts=charts,
             table=asked.table,
+            page=table,
+            pages=page_links(table, chart_view.page_link(asked.link(keys, asked.table))),
             figure_rows=view.figure_rows(subjects, days, locale) if subjects else [],
             difference_rows=view.difference_rows(subjects, days, locale)
             if len(subjects) > 1

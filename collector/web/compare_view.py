@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from collector.domain.assessment import Change, SampleStatistics, confidence_interval
 from collector.domain.lines import KnownLine
+from collector.domain.place_search import with_province
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import merge_all
@@ -196,7 +197,7 @@ def subject_of(
     inside = [line for line in lines if line.commune_code == rest]
     if kind != "commune" or (rest not in communes and not inside):
         return None
-    name = inside[0].place if inside else communes[rest].name
+    name = inside[0].place if inside else with_province(communes[rest])
     return Subject(key=key, name=name, href=f"/commune/{rest}", lines=inside)
 
 

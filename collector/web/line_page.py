@@ -74,9 +74,11 @@ from collector.web.query import (
     chosen_range,
     line_of_path,
     links,
+    page_number,
     period_days,
 )
 from collector.web.responses import file_response
+from collector.web.table import page_links, page_of
 from wire.commands import AnyCommand
 from wire.result import Family
 
@@ -312,6 +314,8 @@ class LinePages:
         address = f"{line_address(line.key)}/chart?days={days}"
         notes = model.store.notes.of_line(line.key)
         marks = notes_view.marks(notes_view.standing(notes, shown.start, shown.end), locale)
+        rows = chart_view.rows(buckets, address, shown, locale)
+        table = page_of(rows, page_number(request), chart_view.ROWS_A_PAGE)
         return self._context.render(
             request,
             "chart.html",
@@ -325,7 +329,9 @@ class LinePages:
             family_charts=line_view.family_charts(
                 series, shown.start, shown.end, shown.step, locale, marks
             ),
-            rows=chart_view.rows(buckets, address, shown, locale),
+            rows=table.rows,
+            page=table,
+            pages=page_links(table, chart_view.page_link(chart_view.range_address(address, shown))),
             file_link=lambda kind: chart_view.range_address(
                 f"{line_address(line.key)}/chart.{kind}?days={days}", shown
             ),

@@ -15,6 +15,7 @@ from collector.open_data import dictionary
 from collector.open_data.months import file_of, published
 from collector.web import open_data_view as view
 from collector.web.page_context import PageContext
+from collector.web.query import one_of
 from collector.web.responses import json_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -50,13 +51,14 @@ class OpenDataPages:
         ]
 
     def page(self, request: Request) -> Response:
-        """The months, how a download is checked, and what the columns mean."""
+        """The months, how a download is checked, and what the columns of a `kind` mean."""
         locale = self._context.locale(request)
+        kind = one_of("kind", request.query_params.get("kind"), view.TABLES)
         return self._context.render(
             request,
             "open_data.html",
             months=view.months(published(self._root), locale),
-            tables=view.tables(locale),
+            tables=view.tables(kind, locale),
             licence=dictionary.LICENCE,
             licence_url=dictionary.LICENCE_URL,
             address=view.ADDRESS,

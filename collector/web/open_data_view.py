@@ -20,6 +20,8 @@ MEDIA_TYPES = {
 }
 OTHER_MEDIA_TYPE = "text/plain"
 ADDRESS = "/open/months"
+# The kinds of files that the dictionary describes.
+TABLES = (*PUBLIC_KINDS, "lines")
 
 
 class MonthRow(NamedTuple):
@@ -92,15 +94,17 @@ def index(found: Iterable[PublishedMonth]) -> dict[str, Any]:
     }
 
 
-def tables(locale: Locale) -> list[TableRow]:
-    """The dictionary."""
+def tables(chosen: str, locale: Locale) -> list[TableRow]:
+    """The dictionary: the kinds of files, with the columns of the one that is chosen."""
     return [
         TableRow(
             kind,
             texts.KINDS[kind].in_(locale.language),
-            [_column(field, locale) for field in dictionary.schema(kind)["fields"]],
+            [_column(field, locale) for field in dictionary.schema(kind)["fields"]]
+            if kind == chosen
+            else [],
         )
-        for kind in (*PUBLIC_KINDS, "lines")
+        for kind in TABLES
     ]
 
 

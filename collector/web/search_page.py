@@ -33,7 +33,7 @@ class SearchPage:
         """What `q` finds; straight to the page of the only hit."""
         query = request.query_params.get("q", "").strip()[:QUERY_MOST]
         found = view.find(place_index(self._model), query)
-        if len(found) == 1:
+        if len(found) == 1 and not found[0].former:
             return RedirectResponse(view.address(found[0]), 303)
         locale = self._context.locale(request)
         return self._context.render(

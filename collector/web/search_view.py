@@ -42,6 +42,8 @@ def address(place: Place) -> str:
 
 
 def _detail(place: Place, locale: Locale) -> str:
+    if place.former:
+        return f"{locale.label('search_former')} {place.former}"
     if place.kind != "commune":
         return locale.label(place.kind) if place.kind == "province" else place.key
     measured = "search_measured" if place.probes else "search_unmeasured"

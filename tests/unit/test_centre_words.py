@@ -17,6 +17,7 @@ from collector.domain.lines import LineState, known_lines
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.rollup.distribution import distribution
+from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.store.records import LastResult, StoredResult
 from collector.store.sqlite import SqliteStore
@@ -71,7 +72,11 @@ def test_a_week_is_named_as_people_name_it() -> None:
 
 def test_the_campaign_opens_on_the_last_whole_week() -> None:
     mondays = campaign_view.last_weeks(date(2026, 12, 1))
-    assert campaign_view.last_whole_week(mondays) == date(2026, 11, 23)
+    last = campaign_view.last_whole_week(mondays)
+    assert last == date(2026, 11, 23)
+    # On the first of a month nearly everybody would lack samples of that month.
+    assert campaign_view.month_of_week(last) == Period(date(2026, 11, 1), date(2026, 11, 30))
+    assert campaign_view.month_of_week(date(2026, 11, 30)).first == date(2026, 12, 1)
 
 
 def test_a_message_is_no_bulletin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -135,3 +136,22 @@ def test_marks_of_the_time_axis_stand_at_round_hours(
     assert chart is not None
     assert [tick.text for tick in chart.ticks_x] == wanted
     assert all(chart.left <= tick.at < chart.right for tick in chart.ticks_x)
+
+
+def test_many_points_share_areas_to_point_at_and_none_is_left_out() -> None:
+    hours = [NOW + hour * HOUR for hour in range(192) if hour not in range(20, 30)]
+    series = [
+        Series(
+            name, "series-a", [Figure(at, 1.0, words=f"{at}\n{name}: {at.hour}") for at in hours]
+        )
+        for name in ("VNPT", "Viettel")
+    ]
+    chart = line_chart.draw(series, NOW, NOW + 192 * HOUR, HOUR, label_x=str, label_y=str)
+    assert chart is not None
+    assert len(chart.hits) <= line_chart.HITS_MOST
+    lines = [line for hit in chart.hits for line in hit.words.split("\n")]
+    assert sorted(line for line in lines if ": " not in line) == sorted(map(str, hours))
+    assert len(lines) == 3 * len(hours), "a time, and a figure of each series"
+    edges = [(hit.x, hit.x + hit.width) for hit in chart.hits]
+    assert all(left >= before - 0.2 for (_, before), (left, _) in itertools.pairwise(edges))
+    assert abs(edges[-1][1] - chart.right) < 0.2

@@ -7,9 +7,16 @@ from datetime import date
 import pytest
 
 from collector.domain.lines import known_lines
-from collector.domain.place_search import PlaceIndex, bare, shared_names, with_province
+from collector.domain.place_search import (
+    PlaceIndex,
+    bare,
+    shared_names,
+    short_province,
+    with_province,
+)
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
+from collector.registry.former_provinces import FORMER_PROVINCES
 from collector.registry.registry import LineKey, Registry
 from collector.web import search_view
 from tests.seeded_centre import REGISTRY
@@ -36,6 +43,56 @@ def test_one_commune_is_meant(typed: str, code: str) -> None:
     place = INDEX.exact(typed, ("commune",))
     assert place is not None
     assert place.key == code
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "xã Phủ  Thông, tỉnh Thái Nguyên",
+        "UBND xã Phủ Thông",
+        "thị trấn Phủ Thông",
+        "phur thoong",
+        "PHUR THOONG",
+        "phu3 tho6ng",
+        "phuthong",
+    ],
+)
+def test_other_ways_to_type_a_name(typed: str) -> None:
+    assert [place.key for place in INDEX.find(typed, ("commune", "province"))] == ["01969"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("TP.HCM", "79"),
+        ("tphcm", "79"),
+        ("dduwcs xuaan", "01840"),
+        ("truwowngf sa", "22736"),
+        ("06978", "06970"),
+    ],
+)
+def test_abbreviations_keys_of_telex_and_former_codes(typed: str, key: str) -> None:
+    assert [place.key for place in INDEX.find(typed, ("commune", "province"))] == [key]
+
+
+@pytest.mark.parametrize("typed", ["zzzz", "99999", "tram-09999-9", "xã", "tỉnh", "w", "1"])
+def test_other_ways_to_type_find_nothing_by_chance(typed: str) -> None:
+    assert SEEDED.exact(typed, ("commune", "province")) is None
+
+
+def test_a_former_province_is_found_as_what_it_is_a_part_of_and_never_meant_as_that() -> None:
+    assert INDEX.find("bắc kạn")[0].name == "Phường Bắc Kạn"
+    (former,) = [place for place in INDEX.find("bac kan") if place.former]
+    assert (former.key, former.former) == ("19", "Bắc Kạn")
+    assert INDEX.find("bac kan")[-1] == former
+    assert INDEX.exact("Tỉnh Bắc Kạn", ("commune", "province")) is None
+    assert INDEX.exact("Thừa Thiên Huế", ("commune", "province")) is None
+    present = {short_province(one.province_name) for one in official().values()}
+    codes = {one.province_code for one in official().values()}
+    assert not present & set(FORMER_PROVINCES)
+    assert set(FORMER_PROVINCES.values()) <= codes
+    # 63 provinces became 34, and one had another name.
+    assert len(FORMER_PROVINCES) == 63 - 34 + 1
 
 
 @pytest.mark.parametrize(

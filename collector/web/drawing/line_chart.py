@@ -1,7 +1,8 @@
 """Floor 1. A chart of figures over time as SVG geometry: a line, its band, the plan beside it.
 
-Every point is also an area to point at, with the figures in words: a browser shows them on hover,
-and a screen reader is given the table beside the chart instead.
+Every point lies in an area to point at, with the figures in words: a browser shows them on hover,
+and a screen reader is given the table beside the chart instead. Of many points several share an
+area, so that a page of charts does not grow with its range.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ WIDTH, HEIGHT = 720, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 28
 # The width of a mark's label on a narrow screen, and how many lines of them there are.
 _LABEL, _LABEL_ROWS = 31, 5
+# Areas to point at; at so many each is as wide as a fingertip's half.
+HITS_MOST = 60
+# Of more points in an area the middle one alone is put in words.
+_WORDS_MOST = 4
 
 
 class Figure(Struct, frozen=True):
@@ -250,15 +255,32 @@ def _marks(
     return drawn
 
 
+def _in_words(times: Sequence[datetime]) -> Sequence[datetime]:
+    return times if len(times) <= _WORDS_MOST else [times[len(times) // 2]]
+
+
 def _hits(
     series: Sequence[Series], x: Callable[[datetime], float], step: timedelta
 ) -> list[HoverArea]:
-    words: dict[datetime, list[str]] = {}
+    words: dict[datetime, dict[str, None]] = {}
     for one in series:
         for figure in one.figures:
             if figure.words:
-                words.setdefault(figure.at, []).append(figure.words)
+                # Each series says its time: once is enough.
+                lines = dict.fromkeys(figure.words.split("\n"))
+                words.setdefault(figure.at, {}).update(lines)
+    times = sorted(words)
+    if not times:
+        return []
+    together = -(-((times[-1] - times[0]) // step + 1) // HITS_MOST)
+    areas: dict[int, list[datetime]] = {}
+    for at in times:
+        areas.setdefault((at - times[0]) // step // together, []).append(at)
     return [
-        HoverArea(x(at), round(max(x(at + step) - x(at), 1.0), 1), "\n".join(said))
-        for at, said in sorted(words.items())
+        HoverArea(
+            x(some[0]),
+            round(max(x(some[-1] + step) - x(some[0]), 1.0), 1),
+            "\n".join(line for at in _in_words(some) for line in words[at]),
+        )
+        for some in areas.values()
     ]

@@ -34,6 +34,7 @@ LABELS = {
         "Type a commune's name or part of it, with or without marks, with its province's name if "
         "you like (phu thong thai nguyen), its 5-digit code (01969), or the name of a probe.",
     ),
+    "search_former": Phrase("nay gồm cả tỉnh cũ:", "now has the former province of"),
     "search_measured": Phrase("có trạm đo", "has a probe"),
     "search_unmeasured": Phrase("chưa có trạm đo", "no probe yet"),
     # States, verdicts, and the table of lines
@@ -394,7 +395,7 @@ LABELS = {
     "offices": Phrase("Trụ sở", "Offices"),
     "office": Phrase("Trụ sở", "Office"),
     "offices_below": Phrase("Trụ sở dưới mức tối thiểu", "Offices below the minimum"),
-    "communes_below": Phrase("Xã chưa đủ mẫu tháng này", "Communes short of samples this month"),
+    "communes_below": Phrase("Xã chưa đủ mẫu tháng", "Communes short of samples,"),
     "urge_list": Phrase(
         "Cần đôn đốc: trụ sở đo chưa đủ", "To follow up: offices below the minimum"
     ),

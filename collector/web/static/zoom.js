@@ -165,7 +165,7 @@
   function say(event) {
     const words = event.target.closest(".hit")?.querySelector("title")?.textContent;
     const line = event.target.closest("figure")?.querySelector(".readout");
-    if (words && line) line.textContent = words.split("\n").filter((one, at, all) => all.indexOf(one) === at).join(" · ");
+    if (words && line) line.textContent = words.split("\n").join(" · ");
   }
 
   // The times that lie under fingers stay under them: one moves, two also stretch.
