@@ -52,6 +52,7 @@ from collector.web.open_data_page import Compression, OpenDataPages
 from collector.web.overview_page import OverviewPage
 from collector.web.page_context import COMPRESSION_LEVEL, PageContext
 from collector.web.public_page import PublicPages
+from collector.web.query import RefusedError
 from collector.web.registry_page import RegistryPage
 from collector.web.registry_probe_page import RegistryProbePage
 from collector.web.reports_page import ReportsPage
@@ -61,6 +62,7 @@ from collector.web.sign_in_page import SignInPages
 from collector.web.static_files import ROUTES as STATIC_ROUTES
 from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
+from runtime.language import Language
 
 # Each has a connection to the store, and all share one interpreter: more would answer no sooner.
 _THREADS = 16
@@ -192,17 +194,25 @@ class Web:
 
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        answer = self._refusal(request, error.status_code, error.detail)
+        refused = error if isinstance(error, RefusedError) else None
+        answer = self._refusal(request, error.status_code, error.detail, refused)
         answer.headers.update(error.headers or {})
         return answer
 
-    def _refusal(self, request: Request, status: int, detail: str) -> Response:
+    def _refusal(
+        self, request: Request, status: int, detail: str, refused: RefusedError | None = None
+    ) -> Response:
         """An error: on a page in the visitor's language, to a program as JSON."""
         if status == 304 or not _is_for_people(request):
             return json_response({"error": detail}, status)
         locale = self._context.locale(request)
-        name = f"refused_{status}"
+        name = refused.label if refused else f"refused_{status}"
         said = locale.label(name) if locale.has_label(name) else ""
+        if refused:
+            said, detail = f"{said} {refused.value}".strip(), ""
+        elif said and status < 500 and locale.language is not Language.EN:
+            # It is an English sentence, for programs.
+            detail = ""
         return self._context.render_refusal(request, status, said, detail)
 
 

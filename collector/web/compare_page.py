@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +19,14 @@ from collector.web.chart_view import Range
 from collector.web.compare_view import LETTERS, LineBuckets, Subject
 from collector.web.page_context import PageContext
 from collector.web.period_choice import PeriodChoice, period_context
-from collector.web.query import chosen_range, found_or_404, links, one_of, page_number
+from collector.web.query import (
+    RefusedError,
+    chosen_range,
+    found_or_404,
+    links,
+    one_of,
+    page_number,
+)
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
 from collector.web.table import page_links, page_of
@@ -132,7 +138,7 @@ class ComparePage:
                 query.get("period", ""), "", "", "", model.today(), _DAYS_DEFAULT
             )
         except ValueError as error:
-            raise HTTPException(400, str(error)) from error
+            raise RefusedError("refused_period", str(error)) from error
         shown = chosen_range(request, period.period, model.now())
         text = query.get("q", "").strip()[:QUERY_MOST]
         table = one_of("table", query.get("table"), [one.name for one in view.FIGURES])

@@ -27,7 +27,7 @@ from collector.reports.service import ReportService
 from collector.rollup.periods import Period, parse_period
 from collector.users.user import Permission, User
 from collector.web.page_context import PageContext
-from collector.web.query import found_or_404
+from collector.web.query import RefusedError, found_or_404
 
 _ACTION = "take_evidence"
 
@@ -106,7 +106,7 @@ class EvidenceDownloads:
         user, whole = self._allowed(request, fields, commune.code if commune else None)
         period, now = _period(fields), self._model.now()
         if period.starts_at >= now:
-            raise HTTPException(400, "these days have not begun")
+            raise RefusedError("refused_not_begun", "these days have not begun")
         question = Question(
             lines=(key,),
             period=period,
@@ -170,4 +170,4 @@ def _period(fields: dict[str, str]) -> Period:
     try:
         return parse_period(f"{fields.get('first', '')}..{fields.get('last', '')}")
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        raise RefusedError("refused_period", str(error)) from error

@@ -218,7 +218,14 @@ class PageContext:
             visitor = Visitor(None, "")
         fields = getattr(request.state, "typed", ())
         typed = [(_field_name(name, self.locale(request)), text) for name, text in fields]
-        context = {"said": said, "detail": detail, "typed": typed}
+        # An address of before may choose what is no more; the page itself is still there.
+        can_ask_again = status == 400 and request.method == "GET" and request.url.query
+        context = {
+            "said": said,
+            "detail": detail,
+            "typed": typed,
+            "path_alone": f"/{request.url.path.lstrip('/')}" if can_ask_again else "",
+        }
         html = self._page_html(request, "refused.html", context, visitor)
         return self._answer(request, html, status)
 

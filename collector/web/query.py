@@ -24,6 +24,17 @@ from collector.web.table import Column, Link, Sorting
 T = TypeVar("T")
 
 
+class RefusedError(HTTPException):
+    """An error of which the page says `label` in the reader's language, and which `value` it is of.
+
+    Programs are given the sentence.
+    """
+
+    def __init__(self, label: str, sentence: str, value: str = "") -> None:
+        super().__init__(400, sentence)
+        self.label, self.value = label, value
+
+
 class _NumberConvertor(IntegerConvertor):
     """A number of an entry; longer ones, which Python may refuse to read, match no route."""
 
@@ -43,7 +54,8 @@ def whole_number(name: str, text: str | None, default: int, least: int, most: in
     if text is None:
         return default
     if not text.isdecimal() or len(text) > 19 or not least <= int(text) <= most:
-        raise HTTPException(400, f"`{name}` is a whole number, {least} to {most}")
+        sentence = f"`{name}` is a whole number, {least} to {most}"
+        raise RefusedError("refused_choice", sentence, text[:80])
     return int(text)
 
 
@@ -70,7 +82,7 @@ def chosen_period(request: Request, today: date, default: int = 7) -> PeriodChoi
     try:
         return period_choice.choose(period, days, first, last, today, default)
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        raise RefusedError("refused_period", str(error)) from error
 
 
 def chosen_range(request: Request, default: Period, now: datetime) -> Range:
@@ -85,7 +97,7 @@ def chosen_range(request: Request, default: Period, now: datetime) -> Range:
     try:
         return chart_view.range_between(query.get("from", ""), query.get("to", ""))
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        raise RefusedError("refused_range", str(error)) from error
 
 
 def chosen_sorting(request: Request, columns: Sequence[Column]) -> Sorting:
@@ -98,7 +110,8 @@ def chosen_sorting(request: Request, columns: Sequence[Column]) -> Sorting:
     try:
         return table.sorting(columns, query.get("sort", ""), query.get("order", ""))
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        value = query.get("sort", "") or query.get("order", "")
+        raise RefusedError("refused_choice", str(error), value[:80]) from error
 
 
 def chosen_colour(request: Request) -> Colour:
@@ -138,7 +151,8 @@ def one_of(name: str, text: str | None, known: Collection[str]) -> str:
     if not text:
         return ""
     if text not in known:
-        raise HTTPException(400, f"`{name}` is not known: {text[:80]}")
+        sentence = f"`{name}` is not known: {text[:80]}"
+        raise RefusedError("refused_choice", sentence, text[:80])
     return text
 
 

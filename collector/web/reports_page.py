@@ -74,14 +74,16 @@ class ReportsPage:
 
     def _draft(self, request: Request, asked: Mapping[str, str]) -> Response:
         kind, period = _what(asked)
-        report_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
+        report_format = one_of("format", asked.get("format"), list(ReportFormat))
+        if report_format and report_format not in formats(kind):
+            return self._page(request, FormatRefusedError(), 422, asked)
         try:
             area = self._area(request, asked.get("area", ""))
             with self._one_at_a_time:
                 report = self._reports.draft(kind, area, _period(period))
                 file = render(report, ReportFormat(report_format or formats(kind)[0]))
         except (ValueError, TooManyRowsError) as error:
-            return self._page(request, error, 422)
+            return self._page(request, error, 422, asked)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
         disposition = f'attachment; filename="{file.name}"'
@@ -108,7 +110,7 @@ class ReportsPage:
             with self._one_at_a_time:
                 paths = self._reports.issue(kind, area, _period(period))
         except ValueError as error:
-            return self._page(request, error, 422)
+            return self._page(request, error, 422, fields)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
         self._context.audit(request, user.name, "issue_paper", paths[0].stem)
@@ -134,7 +136,11 @@ class ReportsPage:
         )
 
     def _page(
-        self, request: Request, problem: Exception | None = None, status: int = 200
+        self,
+        request: Request,
+        problem: Exception | None = None,
+        status: int = 200,
+        typed: Mapping[str, str] | None = None,
     ) -> Response:
         locale, visitor = self._context.locale(request), self._context.visitor(request)
         registry = self._model.registry()
@@ -153,7 +159,8 @@ class ReportsPage:
             may_take_evidence=self._has_evidence and visitor.may(Permission.TAKE_EVIDENCE),
             what=view.period_groups(self._model.today(), locale),
             areas=view.suggested_areas(names),
-            area=view.first_area(registry, names),
+            area=view.first_area(registry, names) if typed is None else typed.get("area", ""),
+            typed=typed or {},
             unregistered=not registry.lines(),
             may_register=visitor.may(Permission.EDIT_REGISTRY),
             formats=[report_format.value for report_format in ReportFormat],
@@ -198,6 +205,10 @@ def _period(text: str | None) -> Period | None:
         raise ReportRefusedError(RefusalReason.PERIOD, str(error)) from error
 
 
+class FormatRefusedError(ValueError):
+    """A kind of report is not made in the format that was chosen."""
+
+
 def problem_text(problem: Exception, locale: Locale) -> str:
     """Why no report was made, in the visitor's language."""
     match problem:
@@ -205,6 +216,8 @@ def problem_text(problem: Exception, locale: Locale) -> str:
             return locale.label(f"report_refused_{why}")
         case view.AreaUnclearError(names=names):
             return f"{locale.label('report_which_area')} {'; '.join(names)}"
+        case FormatRefusedError():
+            return locale.label("report_refused_format")
         case TooManyRowsError():
             return locale.label("report_refused_too_long")
         case _:

@@ -32,6 +32,7 @@ from collector.web.page_context import (
 
 _VISIT_COOKIE = "tramdo_visit"
 _TRAIL_LINES = 200
+_NAME_MOST = 40
 
 
 class SignInPages:
@@ -92,12 +93,12 @@ class SignInPages:
         with self._one_at_a_time:
             wait_s = self._limiter.wait_s(name, address, time.monotonic())
             if wait_s > 0:
-                return self._form(request, 429, "sign_in_wait", after, wait_s)
+                return self._form(request, 429, "sign_in_wait", after, wait_s, name)
             password_hash = user_store.password_hash(name)
             if not passwords.matches(password_hash, password):
                 self._limiter.record_failure(name, address, time.monotonic())
                 self._context.audit(request, name, "sign_in_refused")
-                return self._form(request, 403, "sign_in_wrong", after)
+                return self._form(request, 403, "sign_in_wrong", after, name=name)
             self._limiter.record_success(name, address)
         if password_hash is not None and passwords.is_outdated(password_hash):
             user_store.set_password_hash(name, passwords.make_hash(password))
@@ -124,6 +125,7 @@ class SignInPages:
         problem: str | None,
         after: str,
         wait_s: float = 0,
+        name: str = "",
     ) -> Response:
         visit = request.cookies.get(_VISIT_COOKIE) or secrets.token_urlsafe(16)
         answer = self._context.render(
@@ -134,6 +136,7 @@ class SignInPages:
             wait_minutes=int(wait_s // 60) + 1,
             token=self._context.sessions.token(visit),
             next=after,
+            typed_name=name[:_NAME_MOST],
         )
         answer.set_cookie(
             _VISIT_COOKIE,

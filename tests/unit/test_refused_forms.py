@@ -161,3 +161,54 @@ def test_what_was_written_is_given_back_where_there_is_no_form(
     other = lan.post(sent, path=path, origin="cross-site")
     assert other.status in (status, 403)
     assert "Thay modem" not in other.text, "a page of another origin has nothing shown here"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/?from=2026-11-20&to=2026-11-10", "ngày đầu không được sau ngày cuối"),
+        ("/isps?from=2024-01-01&to=2026-11-10", "dài nhất 366 ngày"),
+        (f"{ADDRESS}/chart?from=2026-11-20T08:00&to=2026-11-20T07:00", "từ 6 giờ đến 366 ngày"),
+        ("/?isp=gone", "không còn trong sổ đăng ký: gone"),
+        ("/campaign?week=2020-W01", "không còn trong sổ đăng ký: 2020-W01"),
+        ("/alerts?sort=gone", "không còn trong sổ đăng ký: gone"),
+        ("/?page=x", "không còn trong sổ đăng ký: x"),
+    ],
+)
+def test_a_choice_that_is_refused_is_named_in_the_readers_language(
+    store: SqliteStore, alerts: AlertStore, tmp_path: Path, path: str, why: str
+) -> None:
+    page = Browser(store, tmp_path, "vi", alerts).get(path)
+    assert page.status == 400
+    assert why in page.plain
+    assert "`" not in page.plain, "no sentence for programs"
+    assert f'href="{path.partition("?")[0]}">Mở lại trang này' in page.text
+
+
+@pytest.mark.parametrize("do", ["draft", "issue"])
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [({"area": "Xã Không Có"}, "Địa bàn này chưa có"), ({"area": "Hoà Bình"}, "Phường Hoà Bình")],
+)
+def test_a_report_that_is_refused_keeps_what_was_asked_for(
+    store: SqliteStore, tmp_path: Path, do: str, sent: dict[str, str], why: str
+) -> None:
+    centre = Browser(store, tmp_path, "vi", user=CENTRE)
+    page = centre.get("/papers")
+    what = re.findall(r'<option value="(monthly:[^"]*)"', page.text)[1]
+    fields = {"token": page.field("token"), "what": what, "format": "xlsx", "do": do}
+    again = centre.post(fields | sent, path="/papers")
+    assert again.status == 422
+    assert why in again.plain
+    assert filled(again, "area") == sent["area"]
+    assert f'value="{what}" selected' in again.text
+    assert 'value="xlsx" selected' in again.text
+
+
+def test_a_bulletin_as_pdf_is_refused_on_the_page(store: SqliteStore, tmp_path: Path) -> None:
+    centre = Browser(store, tmp_path, "vi", user=CENTRE)
+    page = centre.get("/papers")
+    what = re.findall(r'<option value="(bulletin:[^"]*)"', page.text)[0]
+    fields = {"token": page.field("token"), "what": what, "format": "pdf", "do": "draft"}
+    again = centre.post(fields, path="/papers")
+    assert (again.status, "bản tin chỉ có TXT và JSON" in again.plain) == (422, True)

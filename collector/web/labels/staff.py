@@ -179,6 +179,11 @@ LABELS = {
         "Kỳ báo cáo không đúng: hãy viết tuần (2026-W30) hoặc tháng (2026-07).",
         "Invalid period: enter a week (2026-W30) or a month (2026-07).",
     ),
+    "report_refused_format": Phrase(
+        "Loại báo cáo này không có định dạng đã chọn: bản tin chỉ có TXT và JSON, các báo cáo khác "
+        "không có TXT.",
+        "This report is not made in that format: a bulletin is TXT or JSON, others are never TXT.",
+    ),
     "report_refused_week": Phrase(
         "Báo cáo tuần chỉ lập cho trọn một tuần, từ thứ Hai đến Chủ Nhật (ví dụ 2026-W30).",
         "A weekly report covers one whole week, Monday to Sunday (2026-W30).",
@@ -235,6 +240,22 @@ LABELS = {
     "typed_ends": Phrase("Đến lúc", "Until"),
     "typed_from": Phrase("Từ lúc", "From"),
     "typed_to": Phrase("Đến lúc", "Until"),
+    "refused_without": Phrase(
+        "Mở lại trang này, bỏ các lựa chọn", "Open this page without the choices"
+    ),
+    "refused_period": Phrase(
+        "Khoảng ngày không đúng: ngày đầu không được sau ngày cuối, và dài nhất 366 ngày.",
+        "The days are not valid: the first one is not after the last, and they are 366 at most.",
+    ),
+    "refused_range": Phrase(
+        "Khoảng thời gian không đúng: lúc đầu phải trước lúc cuối từ 6 giờ đến 366 ngày.",
+        "The range is not valid: it begins 6 hours to 366 days before it ends.",
+    ),
+    "refused_choice": Phrase(
+        "Lựa chọn này không có, hoặc không còn trong sổ đăng ký:",
+        "There is no such choice, or it is no longer in the registry:",
+    ),
+    "refused_not_begun": Phrase("Những ngày này chưa đến.", "These days have not begun."),
     "refused_400": Phrase("Yêu cầu không đúng.", "The request is invalid."),
     "refused_401": Phrase("Hãy đăng nhập trước.", "Sign in first."),
     "refused_403": Phrase(
