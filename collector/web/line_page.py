@@ -145,6 +145,7 @@ class LinePages:
             map_path=commune_path(commune, locale) if commune else [],
             colours=colour_links(link, locale),
             colour=colour,
+            kept={"colour": parameters["colour"]},
             uses_names=[uses_view.use_name(use, locale) for use in uses_file.read().shown],
             uses=self._uses(lines, period, locale),
             probes=sorted({line.key[:2] for line in lines}),
