@@ -84,6 +84,7 @@ def test_a_message_is_no_bulletin() -> None:
     labels = {**measurement.LABELS, **pages.LABELS, **staff.LABELS}
     assert {name for name, text in labels.items() if "bản tin" in text.vi.lower()} == {
         "report_bulletin",
+        "report_refused_format",
         "mailing_days_month",
         "mailing_refused_day",
     }

@@ -185,6 +185,36 @@ def test_a_choice_that_is_refused_is_named_in_the_readers_language(
     assert f'href="{path.partition("?")[0]}">Mở lại trang này' in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        (
+            "/isps?sort=down&order=asc&province=19",
+            {"sort": "down", "order": "asc", "province": "19"},
+        ),
+        ("/commune/01969?colour=plan", {"colour": "plan"}),
+        (f"/compare?a=line:{'/'.join(KEY)}&period=2026-10", {"period": "2026-10"}),
+        (f"{ADDRESS}?period=2026-10", {"period": "2026-10"}),
+    ],
+)
+def test_each_form_of_a_page_keeps_the_other_choices(
+    store: SqliteStore, tmp_path: Path, path: str, kept: dict[str, str]
+) -> None:
+    page = Browser(store, tmp_path, "vi").get(path).text
+    main = page[page.index("<main") :]
+    forms = re.findall(r'<form class="filters" method="get".*?</form>', main, re.DOTALL)
+    assert len(forms) > 1
+    for form in forms:
+        for name, value in kept.items():
+            if name == "colour" and "/compare" in form:
+                continue  # of a map, which that page has not
+            chooses_itself = name == "period" and re.search('type="date"', form)
+            sent = re.search(
+                rf'name="{name}"(?: value="{value}"|.*value="{value}" selected)', form, re.DOTALL
+            )
+            assert sent or chooses_itself, (name, form)
+
+
 @pytest.mark.parametrize("do", ["draft", "issue"])
 @pytest.mark.parametrize(
     ("sent", "why"),
