@@ -16,8 +16,6 @@ from collector.store.store_error import StoreError
 
 # As a store's own connections: longer than a checkpoint holds the lock.
 _BUSY_TIMEOUT_S = 30.0
-# Pages of the file that are read without a system call each.
-_MAPPED_BYTES = 1 << 40
 
 
 def copy(source: Path, destination: Path) -> None:
@@ -73,7 +71,6 @@ def verify(copied: Path) -> None:
         StoreError: it is damaged, or no store.
     """
     with _translated(copied), closing(_opened(copied, "ro")) as opened:
-        opened.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
         ((verdict,),) = opened.execute("PRAGMA integrity_check(1)").fetchall()
         if verdict != "ok":
             raise StoreError(f"{copied}: is damaged: {verdict}")
