@@ -15,9 +15,10 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -29,6 +30,8 @@ from collector.store.settings import StoreConfig
 from collector.store.store_error import StoreError
 
 log = logging.getLogger("backup")
+_PROGRESS_S = 5.0
+_JOBS_LEAST, _JOBS_MOST = 4, 8
 
 
 def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> None:
@@ -47,8 +50,9 @@ def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> No
     if config.postgresql is None and not Path(config.path).exists():
         raise StoreError(f"{config.path}: there is no store")
     began_at, began_s = datetime.now(UTC), monotonic()
-    with _loading_store():
-        _write(config, destination, check=check)
+    part = destination.with_name(f"{destination.name}.part")
+    with _loading_store(), _progress(lambda: f"{part.stat().st_size >> 20} MiB are written"):
+        _write(config, part, destination, check=check)
     # Loaded by now.
     from collector.store.factory import open_store  # noqa: PLC0415
     from collector.store.records import BackupRecord  # noqa: PLC0415
@@ -76,8 +80,7 @@ def _loading_store() -> Iterator[None]:
         loaded.result()
 
 
-def _write(config: StoreConfig, destination: Path, *, check: bool) -> None:
-    part = destination.with_name(f"{destination.name}.part")
+def _write(config: StoreConfig, part: Path, destination: Path, *, check: bool) -> None:
     try:
         if config.postgresql is None:
             sqlite_copy.copy(Path(config.path), part)
@@ -106,9 +109,7 @@ def restore(config: StoreConfig, copy: Path) -> None:
         with _loading_store(), sqlite_copy.restored(copy, Path(config.path)) as part:
             finish_restore(structs.replace(config, path=str(part)))
     else:
-        with _loading_store():
-            _restore_postgresql(config.postgresql, copy)
-        finish_restore(config)
+        _restore_postgresql(config.postgresql, copy)
 
 
 def finish_restore(config: StoreConfig) -> None:
@@ -141,29 +142,62 @@ def _verify(config: StoreConfig, copy: Path) -> None:
 
 def _restore_postgresql(conninfo: str, copy: Path) -> None:
     # Loaded where it is used: see factory.py.
+    from collector.store import postgresql_restore  # noqa: PLC0415
+
+    # The end waits for the disk. Statements in one transaction would also need a lock for each
+    # table and index, and there are thousands after some months.
+    settings = " -c synchronous_commit=off -c maintenance_work_mem=128MB"
+    environment = {
+        "PGAPPNAME": postgresql_restore.WRITER,
+        "PGOPTIONS": os.environ.get("PGOPTIONS", "") + settings,
+    }
+    with (
+        postgresql_restore.restoring(conninfo) as restore,
+        _progress(lambda: f"{restore.size_bytes() >> 20} MiB in the database"),
+    ):
+        _run(
+            conninfo, "pg_restore", "--exit-on-error", f"--jobs={_jobs()}", "--no-owner",
+            "--dbname=", str(copy), environment=environment,
+        )  # fmt: skip
+
+
+def _jobs() -> int:
+    """Writers at once: some wait for the disk while others run."""
+    return min(max(_JOBS_LEAST, os.cpu_count() or 1), _JOBS_MOST)
+
+
+@contextmanager
+def _progress(progress: Callable[[], str]) -> Iterator[None]:
+    """Log how far it is every few seconds while the block runs."""
+    ended = threading.Event()
+
+    def report() -> None:
+        while not ended.wait(_PROGRESS_S):
+            with suppress(OSError, StoreError):
+                log.info("%s, going on", progress())
+
+    with ThreadPoolExecutor(1, "progress") as background:
+        background.submit(report)
+        try:
+            yield
+        finally:
+            ended.set()
+
+
+def _run(
+    conninfo: str, program: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> None:
     from collector.store import postgresql  # noqa: PLC0415
 
-    if not postgresql.is_empty(conninfo):
-        raise StoreError("the PostgreSQL database is not empty; make a new one first")
-    _run(
-        conninfo, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner",
-        "--dbname=", str(copy),
-    )  # fmt: skip
-
-
-def _run(conninfo: str, program: str, *arguments: str) -> None:
-    from collector.store import postgresql  # noqa: PLC0415
-
-    environment = postgresql.environment(conninfo)
+    named_by = postgresql.environment(conninfo)
     # pg_restore connects only if a database is named.
     named = [
-        f"--dbname={environment.get('PGDATABASE', '')}" if a == "--dbname=" else a
-        for a in arguments
+        f"--dbname={named_by.get('PGDATABASE', '')}" if a == "--dbname=" else a for a in arguments
     ]
     try:
         done = subprocess.run(
             [program, "--no-password", *named],
-            env=os.environ | environment,
+            env=os.environ | named_by | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""Floor 2. The Store on PostgreSQL 15 or newer, partitioned by day. The only file with psycopg.
+"""Floor 2. The Store on PostgreSQL 15 or newer, partitioned by day. With psycopg.
 
 Several collectors may share one database: each batch is a transaction under one advisory lock, so
 that numbers are assigned in the order of commit, and a reader that pages by number misses none.
@@ -29,6 +29,8 @@ from collector.store.store import StoreError
 _LOCK = 0x7472616D646F  # "tramdo"
 _LEASE_LOCK = _LOCK + 1
 _ALERT_LOCK = _LOCK + 2
+# A table that is there while a restore writes the database.
+RESTORE_MARK = "restore_under_way"
 _OLDEST = 150_000
 _APPLICATION = "tramdo-collector"
 # The types of binary COPY. A `timestamptz` is an integer of microseconds there.
@@ -78,9 +80,11 @@ class PostgresqlStore(SqlStore):
         rejected_kept: how many rejected messages to keep.
         migrations: the packaged ones by default; tests pass others.
         application_name: its name in `pg_stat_activity`.
+        restoring: whether this is the restore that has not ended yet.
 
     Raises:
-        StoreError: it cannot be reached, is too old, or a newer program has written it.
+        StoreError: it cannot be reached, is too old, a newer program has written it, or a restore
+            of it has not ended.
     """
 
     def __init__(
@@ -89,8 +93,12 @@ class PostgresqlStore(SqlStore):
         rejected_kept: int = 1_000,
         migrations: Sequence[Migration] | None = None,
         application_name: str = _APPLICATION,
+        *,
+        restoring: bool = False,
     ) -> None:
-        self.database = PostgresqlDatabase(conninfo, migrations, application_name)
+        self.database = PostgresqlDatabase(
+            conninfo, migrations, application_name, restoring=restoring
+        )
         super().__init__(self.database, rejected_kept)
 
 
@@ -105,8 +113,11 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         conninfo: str,
         migrations: Sequence[Migration] | None = None,
         application_name: str = _APPLICATION,
+        *,
+        restoring: bool = False,
     ) -> None:
         super().__init__()
+        self._restoring = restoring
         try:
             given = conninfo_to_dict(conninfo)
             self._conninfo = make_conninfo(
@@ -133,6 +144,8 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
             )
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
+        if not self._restoring:
+            _require_restored(connection)
         changed = _migrate(connection, self._migrations)
         # With fewer migrations than the packaged ones (in a test) there are no tables to extend.
         if len(self._migrations) >= len(packaged("postgresql")):
@@ -506,19 +519,6 @@ def environment(conninfo: str) -> dict[str, str]:
     return {names[key]: str(value) for key, value in options.items() if key in names}
 
 
-def is_empty(conninfo: str) -> bool:
-    """Whether the database has no tables. Raises StoreError."""
-    try:
-        with psycopg.connect(conninfo, connect_timeout=5) as connection:
-            rows = connection.execute(
-                "SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-                "WHERE relkind IN ('r', 'p') AND nspname = 'public' LIMIT 1"
-            ).fetchall()
-    except psycopg.Error as error:
-        raise _store_error(error) from error
-    return not rows
-
-
 @lru_cache(1 << 14)
 def _microseconds(text: str | None) -> int | None:
     """A `utc_text` as microseconds of PostgreSQL's epoch; cached, for two tables have it."""
@@ -531,6 +531,15 @@ def _query(sql: str) -> str:
 
 def _lock(connection: psycopg.Connection, number: int = _LOCK) -> None:
     connection.execute(_query(f"SELECT pg_advisory_xact_lock({number})"))
+
+
+def _require_restored(connection: psycopg.Connection) -> None:
+    """Refuse what a restore is writing, or has left unfinished."""
+    if connection.execute("SELECT to_regclass(%s)", (RESTORE_MARK,)).fetchone() != (None,):
+        raise StoreError(
+            "PostgreSQL: a restore of this database has not ended; if none is running, "
+            "run `tramdo-collector restore` again"
+        )
 
 
 def _midnight(day: date) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 
 from collector.cli import main
@@ -18,9 +19,10 @@ from collector.rollup.periods import Step, parse_period
 from collector.store.line_notes import NoteEntry
 from collector.store.migrate import packaged
 from collector.store.postgresql import PostgresqlStore
+from collector.store.postgresql_restore import restoring
 from collector.store.records import StoreStatus
 from collector.store.sqlite import SqliteStore
-from collector.store.store import Store
+from collector.store.store import Store, StoreError
 from tests import samples
 from tests.client import eventually
 from tests.contract.test_rollups import VNPT, at, message
@@ -315,3 +317,70 @@ def test_a_sqlite_restore_that_is_killed_leaves_no_store(tmp_path: Path) -> None
     assert two.command("restore", copy) == 0
     assert contents(two) == before
     assert [file.name for file in path.parent.glob("*.part*")] == []
+
+
+def test_a_postgresql_restore_that_is_killed_leaves_no_store(
+    postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    """What it has left is refused by a collector, and cleaned up by the next restore."""
+    names = [postgresql_server.conninfo(postgresql_server.new_database()) for _ in range(2)]
+    one, two = Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+    fill(one)
+    before, copy = contents(one), tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    argv = [sys.executable, "-m", "collector", "restore", "--config", str(two.config), str(copy)]
+    with psycopg.connect(names[1], autocommit=True) as connection:
+
+        def count(query: str) -> int:
+            row = connection.execute(query.encode()).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        process = subprocess.Popen(argv)
+        eventually(lambda: count(tables) > 1 or process.poll() is not None, "a table")
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert count(tables) > 1
+        with pytest.raises(StoreError, match="has not ended"):
+            two.open()
+        assert two.command("restore", "--in-place") == 1
+        assert two.command("restore", copy) == 0
+        assert count(f"{tables} AND tablename = 'restore_under_way'") == 0
+    assert contents(two) == before
+
+
+def test_a_postgresql_restore_that_fails_leaves_an_empty_database(
+    postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    """The end of the file is missing: tables were made and some rows written by then."""
+    names = [postgresql_server.conninfo(postgresql_server.new_database()) for _ in range(2)]
+    one, two = Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+    fill(one)
+    copy = tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:-2_000])
+    assert two.command("restore", copy) == 1
+    with psycopg.connect(names[1]) as connection:
+        left = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert left == []
+    copy.write_bytes(whole)
+    assert two.command("restore", copy) == 0
+    assert contents(two) == contents(one)
+
+
+def test_two_restores_do_not_share_a_database(
+    postgresql_server: PostgresqlServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conninfo = postgresql_server.conninfo(postgresql_server.new_database())
+    place, copy = Place(tmp_path / "one", conninfo), tmp_path / "copy"
+    copy.touch()
+    with restoring(conninfo):
+        assert place.command("restore", copy) == 1
+        assert "another restore" in capsys.readouterr().err
+    # The one that went on has ended with a store.
+    with closing(place.open()) as store:
+        assert store.totals().results == 0

@@ -117,7 +117,7 @@ WRAPPED_BY = {
     },
     "urllib3": {"probe/measure/operator/external.py", "probe/measure/http/connection.py"},
     "smtplib": {"collector/alerts/mail.py"},
-    "psycopg": {"collector/store/postgresql.py"},
+    "psycopg": {"collector/store/postgresql.py", "collector/store/postgresql_restore.py"},
     "sqlite3": {
         "probe/deliver/outbox_file.py",
         "collector/store/sqlite.py",
