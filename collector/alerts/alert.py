@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -88,6 +89,14 @@ class Alert(Struct, frozen=True, kw_only=True):
     commune_code: str | None
     office: str | None
     evidence: dict[str, str | int | float]
+
+
+class AlertHead(NamedTuple):
+    """What alerts are found by: `commune_code` is that of the alert's beginning."""
+
+    number: int
+    subject: Subject
+    commune_code: str | None
 
 
 class Begin(Struct, frozen=True):

@@ -6,10 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.alerts.alert import Alert, AlertKind
+from collector.alerts.alert import AlertKind
 from collector.alerts.alert_store import AlertStore
 from collector.alerts.silence import held_by, silenced_by
-from collector.domain.lines import isps_of, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.registry.planned_maintenance import in_force
 from collector.web import alerts_view as view
@@ -48,14 +47,14 @@ class AlertsPage:
     def page(self, request: Request) -> Response:
         """Filters: `state`, `kind`, `province`, `group`, `isp`; `sort`, `order`, `page`."""
         model, locale = self._model, self._context.locale(request)
-        registry, lines = model.registry(), model.lines()
+        registry, places = model.registry(), self._places()
         filters, sorting = self._filters(request), chosen_sorting(request, view.COLUMNS)
-        places = self._places()
         found = self._found(filters, sorting, places, locale)
         shown = page_of(found, page_number(request), view.ROWS_A_PAGE)
+        alerts = self._alert_store.numbered(shown.rows)
         silences, now = self._alert_store.silences(model.now()), model.now()
         going_on = in_force(model.maintenance(), now)
-        notes = self._alert_store.notes([alert.number for alert in shown.rows])
+        notes = self._alert_store.notes(shown.rows)
         order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
         link = links("/alerts", filters | order)
         return self._context.render(
@@ -65,9 +64,9 @@ class AlertsPage:
             order=order,
             states=_states(locale),
             kinds=view.kinds(locale),
-            provinces=provinces_of(lines),
+            provinces=places.provinces,
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
-            isps=isps_of(lines),
+            isps=places.isps,
             rows=[
                 view.alert_row(
                     alert,
@@ -77,7 +76,7 @@ class AlertsPage:
                     silenced_by(silences, alert.key, now),
                     None if alert.ended_at else held_by(going_on, alert.key, registry),
                 )
-                for alert in shown.rows
+                for alert in alerts
             ],
             silences=[view.silence_row(one, places, locale) for one in silences],
             heads=heads(view.COLUMNS, sorting, link, locale),
@@ -90,7 +89,9 @@ class AlertsPage:
         """All alerts that the same parameters choose, as CSV or XLSX."""
         locale, places = self._context.locale(request), self._places()
         sorting = chosen_sorting(request, view.COLUMNS)
-        alerts = self._found(self._filters(request), sorting, places, locale)
+        alerts = self._alert_store.numbered(
+            self._found(self._filters(request), sorting, places, locale)
+        )
         return file_response(alerts_table(alerts, places, locale), request.url.path)
 
     def download(self, request: Request) -> Response:
@@ -101,7 +102,7 @@ class AlertsPage:
 
     def _filters(self, request: Request) -> dict[str, str]:
         query, registry = request.query_params, self._model.registry()
-        isps = [isp for _, isp in isps_of(self._model.lines())]
+        isps = [isp for _, isp in self._places().isps]
         return {
             "state": one_of("state", query.get("state"), (view.ENDED, view.EVERY)),
             "kind": one_of("kind", query.get("kind"), list(AlertKind)),
@@ -122,14 +123,16 @@ class AlertsPage:
         sorting: Sorting,
         places: view.AlertPlaces,
         locale: Locale,
-    ) -> list[Alert]:
+    ) -> list[int]:
+        """The numbers of the alerts that are chosen, in the order of the table."""
         ended = {"": False, view.ENDED: True, view.EVERY: None}[filters["state"]]
-        alerts = self._alert_store.newest(_ALERTS_MOST, ended=ended, kind=filters["kind"])
-        where = filters["province"], filters["group"], filters["isp"]
-        found = [alert for alert in alerts if places.matches(alert, *where)]
+        heads = self._alert_store.newest_heads(_ALERTS_MOST, ended=ended, kind=filters["kind"])
+        found = places.matching(heads, filters["province"], filters["group"], filters["isp"])
         if not sorting.column:
             return found
-        return in_order(found, view.sort_key(sorting.column, places, locale), sorting.order)
+        key = view.sort_key(sorting.column, places, locale)
+        ordered = in_order(self._alert_store.numbered(found), key, sorting.order)
+        return [alert.number for alert in ordered]
 
 
 def _states(locale: Locale) -> list[tuple[str, str]]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from collector.alerts import notification
-from collector.alerts.alert import Alert, AlertKind
+from collector.alerts.alert import Alert, AlertHead, AlertKind, Subject
 from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.silence import Note, Silence
-from collector.domain.lines import KnownLine
+from collector.domain.lines import KnownLine, isps_of, provinces_of
 from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import Registry
 from collector.web.formatting import Moment, by_name, moment
@@ -63,10 +63,14 @@ class SilenceRow(NamedTuple):
 
 
 class AlertPlaces:
-    """Where alerts are: the lines of their probes, else what the alert itself says."""
+    """Where alerts are: the lines of their probes, else what the alert itself says.
 
-    def __init__(self, lines: Iterable[KnownLine], registry: Registry) -> None:
+    `provinces` and `isps` are what may be chosen of, each as (name, code).
+    """
+
+    def __init__(self, lines: Sequence[KnownLine], registry: Registry) -> None:
         self._registry = registry
+        self.provinces, self.isps = provinces_of(lines), isps_of(lines)
         self._lines: dict[tuple[str, str], list[KnownLine]] = {}
         for line in lines:
             self._lines.setdefault(line.key[:2], []).append(line)
@@ -84,20 +88,29 @@ class AlertPlaces:
 
     def commune_code_of(self, alert: Alert) -> str:
         """The code of the commune; "" where it has none."""
-        subject = alert.key.subject
-        return self.commune_code(subject.tenant, subject.probe) or alert.commune_code or ""
+        return self._code(alert.key.subject, alert.commune_code)
 
-    def matches(self, alert: Alert, province: str, group: str, isp: str) -> bool:
-        """Whether an alert passes the filters; "" lets every one pass."""
-        commune = self._registry.communes.get(self.commune_code_of(alert))
+    def _code(self, subject: Subject, at_beginning: str | None) -> str:
+        return self.commune_code(subject.tenant, subject.probe) or at_beginning or ""
+
+    def matching(
+        self, heads: Sequence[AlertHead], province: str, group: str, isp: str
+    ) -> list[int]:
+        """The numbers of the alerts that pass the filters; "" lets every one pass."""
+        if not (province or group or isp):
+            return [head.number for head in heads]
+        return [head.number for head in heads if self._matches(head, province, group, isp)]
+
+    def _matches(self, head: AlertHead, province: str, group: str, isp: str) -> bool:
+        code = self._code(head.subject, head.commune_code)
+        commune = self._registry.communes.get(code)
         if province and (commune is None or commune.province_code != province):
             return False
-        if group and self.commune_code_of(alert) not in self._registry.groups[group].communes:
+        if group and code not in self._registry.groups[group].communes:
             return False
-        return not isp or any(line.isp == isp for line in self._lines_of(alert))
+        return not isp or any(line.isp == isp for line in self._lines_of(head.subject))
 
-    def _lines_of(self, alert: Alert) -> Sequence[KnownLine]:
-        subject = alert.key.subject
+    def _lines_of(self, subject: Subject) -> Sequence[KnownLine]:
         lines = self._lines.get((subject.tenant, subject.probe), [])
         return [line for line in lines if subject.line in ("", line.key.line)]
 

@@ -171,7 +171,8 @@ def province_code(text: str | None, registry: Registry) -> str:
     Raises:
         HTTPException: 400 for a code that no commune of the registry has.
     """
-    return one_of("province", text, {c.province_code for c in registry.communes.values()})
+    communes = registry.communes.values() if text else ()
+    return one_of("province", text, {commune.province_code for commune in communes})
 
 
 def line_of_path(request: Request, lines: Iterable[KnownLine]) -> KnownLine:
