@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.domain import uses_file
+from collector.domain.background_cache import BackgroundCache
 from collector.domain.lines import KnownLine, filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
@@ -26,8 +27,11 @@ from collector.web.query import chosen_period, chosen_sorting, links, one_of, pr
 from collector.web.responses import file_response
 from collector.web.table import Sorting, heads, in_order
 
-# Percentiles are of every day of every line: 40 lines of 30 days take some 0.2 s.
-_USES_LINES_MOST = 40
+# Percentiles are of every day of every line: 400 lines, more than any province has, take a second;
+# office hours and evening apart are of every hour, 40 lines take one and a half.
+_USES_LINES_MOST, _USES_HOURS_MOST = 400, 40
+# They change little in a quarter of an hour.
+_USES_FRESH_S, _USES_CACHED_MOST, _USES_WAIT_S = 900.0, 64, 0.6
 
 
 class _Compared(NamedTuple):
@@ -38,7 +42,6 @@ class _Compared(NamedTuple):
     by_hour: bool
     pairs: Sequence[view.PairRow]
     communes: int
-    uses: Sequence[uses_view.IspUses]
 
 
 class IspsPage:
@@ -47,6 +50,9 @@ class IspsPage:
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
         self._model = model
+        self._uses_cache: BackgroundCache[Sequence[uses_view.IspUses]] = BackgroundCache(
+            _USES_CACHED_MOST, _USES_FRESH_S
+        )
         self.routes = [
             Route("/isps", self.page),
             Route("/isps.csv", self.file),
@@ -67,6 +73,7 @@ class IspsPage:
             ("isps", *filters.values(), period, locale.language),
             lambda: self._compared(filter_lines(every, **filters), period, locale),
         )
+        shared = view.shared_lines(filter_lines(every, **filters))
         return self._context.render(
             request,
             "isps.html",
@@ -85,9 +92,11 @@ class IspsPage:
             lines_most=view.LINES_MOST,
             pairs=shown.pairs,
             communes=shown.communes,
-            uses=shown.uses,
+            uses=self._uses(shared, (*filters.values(), period), period, locale),
             uses_names=[uses_view.use_name(use, locale) for use in uses_file.read().shown],
+            uses_too_many=len(shared) > _USES_LINES_MOST,
             uses_lines_most=_USES_LINES_MOST,
+            uses_hours_most=_USES_HOURS_MOST if len(shared) > _USES_HOURS_MOST else 0,
         )
 
     def file(self, request: Request) -> Response:
@@ -118,14 +127,34 @@ class IspsPage:
             by_hour=by_hour,
             pairs=view.pair_rows(lines, self._hours(keys, period) if by_hour else {}, locale),
             communes=len({line.commune_code for line in lines}),
-            uses=self._uses(lines, period, locale) if len(lines) <= _USES_LINES_MOST else (),
         )
 
     def _uses(
-        self, lines: Sequence[KnownLine], period: Period, locale: Locale
-    ) -> Sequence[uses_view.IspUses]:
-        summaries = self._model.summaries.of_lines([line.key for line in lines], period)
-        return uses_view.isp_uses(lines, summaries, uses_file.read(), locale)
+        self, lines: Sequence[KnownLine], key: tuple[object, ...], period: Period, locale: Locale
+    ) -> Sequence[uses_view.IspUses] | None:
+        """What the ISPs' lines are good for; None while it is computed."""
+        if not lines or len(lines) > _USES_LINES_MOST:
+            return ()
+        return self._uses_cache.get(
+            (key, self._model.registry_revision(), locale.language),
+            lambda: uses_view.isp_uses(
+                lines, self._use_figures(lines, period), uses_file.read(), locale
+            ),
+            _USES_WAIT_S,
+        )
+
+    def _use_figures(
+        self, lines: Sequence[KnownLine], period: Period
+    ) -> Mapping[LineKey, uses_view.LineFigures]:
+        summaries, known = self._model.summaries, uses_file.read()
+        keys = [line.key for line in lines]
+        if len(keys) <= _USES_HOURS_MOST:
+            return {
+                key: uses_view.figures_by_hours(summaries.hours_of_week(key, period), known)
+                for key in keys
+            }
+        whole = summaries.of_lines(keys, period)
+        return {key: uses_view.figures_of_line(summary, known) for key, summary in whole.items()}
 
     def _hours(
         self, lines: Sequence[LineKey], period: Period

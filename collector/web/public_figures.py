@@ -108,7 +108,7 @@ def area_rows(
         AreaRow(
             name,
             code,
-            locale.number(len(lines)),
+            locale.number(sum(line.key in summaries for line in lines)),
             _speeds(_means(lines, summaries, DOWN), locale).middle,
             _delays(_means(lines, summaries, LATENCY), locale).middle,
         )

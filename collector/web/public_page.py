@@ -14,12 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain import uses_file
 from collector.domain.lines import KnownLine, filter_lines
 from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune
 from collector.rollup.periods import Period, Step, local_day
 from collector.web import public_view as view
+from collector.web import uses_view
 from collector.web.headers import EMBED_POLICY
 from collector.web.line_table import DOWN
 from collector.web.map_view import (
@@ -62,6 +64,8 @@ _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cr
 # Days that a public page shows unless others are asked for; months change seldom.
 _DAYS = 30
 _TREND_S = 3_600.0
+# What a line is good for changes little, and is read from each of its hours.
+_USES_S = 600.0
 # The page of all or of a province, for all who ask; its figures are cached for longer.
 _SHARED_S = 5.0
 # The height of the block for portals at a width of 360: without lines, and of each line.
@@ -203,6 +207,7 @@ class PublicPages:
             request,
             "public_commune.html",
             **asked.context,
+            uses=self._uses(asked),
             period=period_context(asked.chosen, self._model.today(), locale),
             map=self._map_around(commune, asked.chosen.period, colour, locale) if commune else None,
             map_path=public_commune_path(commune, locale) if commune else [],
@@ -220,7 +225,11 @@ class PublicPages:
         asked = self._commune(request)
         host = f"{request.url.scheme}://{request.headers.get('host', '')}"
         return self._context.render(
-            request, "public_card.html", **asked.context, address=f"{host}/public/{asked.code}"
+            request,
+            "public_card.html",
+            **asked.context,
+            uses=self._uses(asked),
+            address=f"{host}/public/{asked.code}",
         )
 
     def embed(self, request: Request) -> Response:
@@ -256,6 +265,20 @@ class PublicPages:
             lambda province: f"/public?province={province}",
             here=commune.code,
             commune_path="/public/",
+        )
+
+    def _uses(self, asked: _AskedCommune) -> list[uses_view.LineUses]:
+        """What each line is good for, in the order of the page."""
+        summaries, known, period = self._model.summaries, uses_file.read(), asked.chosen.period
+
+        def read() -> list[uses_view.LineUses]:
+            return [
+                uses_view.line_uses(summaries.hours_of_week(line.key, period), known, asked.locale)
+                for line in view.in_order(asked.lines)
+            ]
+
+        return self._model.cached(
+            ("public uses", asked.code, period, asked.locale.language), read, _USES_S
         )
 
     def _commune_trend(self, lines: Sequence[KnownLine]) -> list[tuple[Period, Sequence[float]]]:

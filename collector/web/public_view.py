@@ -139,13 +139,18 @@ def public_commune(
                 percent(summary.availability_ratio, locale),
                 whole_number(summary.counts("throughput").valid, locale.language),
             )
-            for line in sorted(lines, key=lambda line: (line.isp_name, line.key))
+            for line in in_order(lines)
             for summary in [summaries.get(line.key, EMPTY)]
             for state in [states.get(line.key, LineState.NEVER)]
         ],
         f"{period.first:%d/%m/%Y}",
         f"{period.last:%d/%m/%Y}",
     )
+
+
+def in_order(lines: Iterable[KnownLine]) -> list[KnownLine]:
+    """The lines in the order of the page."""
+    return sorted(lines, key=lambda line: (line.isp_name, line.key))
 
 
 def _interval(summary: Summary, line: KnownLine, days: LineDays, locale: Locale) -> str:

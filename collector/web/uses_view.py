@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, structs
@@ -22,7 +22,7 @@ from collector.domain.uses import (
     loaded_latency_ms,
 )
 from collector.registry.registry import LineKey
-from collector.rollup.summary import EMPTY, Summary
+from collector.rollup.summary import Summary
 from collector.web.formatting import MISSING, axis_number, by_name, figure
 from collector.web.line_table import percent
 from collector.web.presentation import Badge, Locale
@@ -54,22 +54,55 @@ class UsesSection(Struct, frozen=True, kw_only=True):
     source: str
 
 
-class LineUses(Struct, frozen=True, kw_only=True):
-    """A line's words by use, in the order of `Uses.shown`: all hours, and the evening if worse."""
+class UseWords(Struct, frozen=True, kw_only=True):
+    """A use of a line among others: the word for all hours; where another is of office hours, of
+    the evening or under load, that one with its name; what holds it back."""
 
-    all_hours: list[Badge]
-    peak: list[Badge | None]
+    name: str
+    word: Badge
+    others: list[str]
+    held_back: list[str]
+
+
+class LineUses(Struct, frozen=True, kw_only=True):
+    """A line's words by use, in the order of `Uses.shown`."""
+
+    words: list[UseWords]
     score: str
+
+    @property
+    def by_word(self) -> list[tuple[Badge, str]]:
+        """The names of the uses by their word, each with its other words: for a sheet of paper."""
+        badges = dict.fromkeys(one.word for one in self.words)
+        return [
+            (badge, "; ".join(_with_others(one) for one in self.words if one.word == badge))
+            for badge in badges
+        ]
+
+
+def _with_others(use: UseWords) -> str:
+    return f"{use.name} ({', '.join(use.others)})" if use.others else use.name
+
+
+class IspUse(Struct, frozen=True, kw_only=True):
+    """Of how many of an ISP's lines a use is good, of those with samples enough: at all hours;
+    apart in office hours, in the evening and under load; and what most of the others lack."""
+
+    good: str
+    apart: list[str]
+    held_back: str
 
 
 class IspUses(Struct, frozen=True, kw_only=True):
-    """An ISP: of how many of its lines each use is good, of those with figures enough."""
+    """An ISP, its uses in the order of `Uses.shown`."""
 
     name: str
-    good: list[str]
+    uses: list[IspUse]
 
 
-class _Figures(Struct, frozen=True, kw_only=True):
+class LineFigures(Struct, frozen=True, kw_only=True):
+    """What the uses of a line are assessed by; None: too few samples, or not asked for."""
+
     office: UseFigures | None
     peak: UseFigures | None
     all_hours: UseFigures | None
@@ -99,50 +132,95 @@ def section_of(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Loc
 
 
 def line_uses(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Locale) -> LineUses:
-    """A line among others: all hours, and the evening where its word is a worse one."""
-    known = _figures(cells, hours_summary(cells), uses)
+    """A line among others."""
+    known = figures_by_hours(cells, uses)
     return LineUses(
-        all_hours=[_badge(_assessed(use, known.all_hours, uses), locale) for use in uses.shown],
-        peak=[_worse_evening(use, known, uses, locale) for use in uses.shown],
+        words=[_words(use, known, uses, locale) for use in uses.shown],
         score=_score(known.all_hours, uses, locale),
     )
 
 
+def figures_of_line(summary: Summary, uses: Uses) -> LineFigures:
+    """The figures of a line from its Summary alone: office hours and evening are not apart."""
+    all_hours = figures_of(summary, uses)
+    return LineFigures(
+        office=None, peak=None, all_hours=all_hours, loaded=_loaded(all_hours, summary, uses)
+    )
+
+
+def figures_by_hours(cells: Mapping[tuple[int, int], Summary], uses: Uses) -> LineFigures:
+    """The figures of a line from its Summaries by hour of the week."""
+    return _figures(cells, hours_summary(cells), uses)
+
+
+def _figures(cells: Mapping[tuple[int, int], Summary], whole: Summary, uses: Uses) -> LineFigures:
+    all_hours = figures_of(whole, uses)
+    return LineFigures(
+        office=figures_of(hours_summary(cells, uses.office_hours), uses),
+        peak=figures_of(hours_summary(cells, uses.peak_hours), uses),
+        all_hours=all_hours,
+        loaded=_loaded(all_hours, whole, uses),
+    )
+
+
 def isp_uses(
-    lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], uses: Uses, locale: Locale
+    lines: Iterable[KnownLine], figures: Mapping[LineKey, LineFigures], uses: Uses, locale: Locale
 ) -> list[IspUses]:
-    """ISPs by name, all hours."""
-    known: dict[str, list[UseFigures]] = defaultdict(list)
+    """ISPs by name."""
+    known: dict[str, list[LineFigures]] = defaultdict(list)
     for line in lines:
-        figures = figures_of(summaries.get(line.key, EMPTY), uses)
-        known[line.isp_name] += [] if figures is None else [figures]
+        found = figures.get(line.key)
+        known[line.isp_name] += [found] if found is not None else []
     return [
-        IspUses(
-            name=name,
-            good=[_good_of(use, known[name], uses, locale) for use in uses.shown],
-        )
+        IspUses(name=name, uses=[_isp_use(use, known[name], uses, locale) for use in uses.shown])
         for name in sorted(known, key=by_name)
     ]
 
 
-def _good_of(use: Use, lines: Sequence[UseFigures], uses: Uses, locale: Locale) -> str:
-    good = sum(assess_use(use, figures, uses).level is Level.GOOD for figures in lines)
-    return f"{locale.number(good)}/{locale.number(len(lines))}"
-
-
-def _figures(cells: Mapping[tuple[int, int], Summary], whole: Summary, uses: Uses) -> _Figures:
-    all_hours, loaded_ms = figures_of(whole, uses), loaded_latency_ms(whole, uses)
-    return _Figures(
-        office=figures_of(hours_summary(cells, uses.office_hours), uses),
-        peak=figures_of(hours_summary(cells, uses.peak_hours), uses),
-        all_hours=all_hours,
-        loaded=structs.replace(all_hours, latency_ms=loaded_ms)
-        if all_hours is not None and loaded_ms is not None
-        else None,
+def _isp_use(use: Use, lines: Sequence[LineFigures], uses: Uses, locale: Locale) -> IspUse:
+    whole = [one.all_hours for one in lines]
+    apart = (
+        ("uses_office_hours", [one.office for one in lines]),
+        ("uses_peak_hours", [one.peak for one in lines]),
+        ("uses_under_load", [one.loaded for one in lines]),
+    )
+    return IspUse(
+        good=_good_of(use, whole, uses, locale),
+        apart=[
+            f"{locale.label(name).lower()}: {_good_of(use, some, uses, locale)}"
+            for name, some in apart
+            if any(some)
+        ],
+        held_back=_most_missed(use, whole, uses, locale),
     )
 
 
-def _row(use: Use, known: _Figures, uses: Uses, locale: Locale) -> UseRow:
+def _good_of(use: Use, lines: Sequence[UseFigures | None], uses: Uses, locale: Locale) -> str:
+    known = [one for one in lines if one is not None]
+    good = sum(assess_use(use, figures, uses).level is Level.GOOD for figures in known)
+    return f"{locale.number(good)}/{locale.number(len(known))}"
+
+
+def _most_missed(use: Use, lines: Sequence[UseFigures | None], uses: Uses, locale: Locale) -> str:
+    """`mất gói: 12`: the requirement that most lines miss, and how many; "" where none does."""
+    missed = Counter(
+        one for line in lines if line is not None for one in assess_use(use, line, uses).missed
+    )
+    if not missed:
+        return ""
+    ((most, count),) = missed.most_common(1)
+    return f"{locale.label(f'uses_indicator_{most}')}: {locale.number(count)}"
+
+
+def _loaded(all_hours: UseFigures | None, whole: Summary, uses: Uses) -> UseFigures | None:
+    """The same figures with the latency under load."""
+    loaded_ms = loaded_latency_ms(whole, uses)
+    if all_hours is None or loaded_ms is None:
+        return None
+    return structs.replace(all_hours, latency_ms=loaded_ms)
+
+
+def _row(use: Use, known: LineFigures, uses: Uses, locale: Locale) -> UseRow:
     return UseRow(
         name=use_name(use, locale),
         source=use.source or "",
@@ -158,11 +236,25 @@ def _assessed(use: Use, figures: UseFigures | None, uses: Uses) -> UseAssessment
     return None if figures is None else assess_use(use, figures, uses)
 
 
-def _worse_evening(use: Use, known: _Figures, uses: Uses, locale: Locale) -> Badge | None:
-    usual, evening = _assessed(use, known.all_hours, uses), _assessed(use, known.peak, uses)
-    if usual is None or evening is None or evening.score >= usual.score:
-        return None
-    return None if evening.level is usual.level else _badge(evening, locale)
+def _words(use: Use, known: LineFigures, uses: Uses, locale: Locale) -> UseWords:
+    usual = _assessed(use, known.all_hours, uses)
+    others = (
+        ("uses_office_hours", known.office),
+        ("uses_peak_hours", known.peak),
+        ("uses_under_load", known.loaded),
+    )
+    return UseWords(
+        name=use_name(use, locale),
+        word=_badge(usual, locale),
+        others=[
+            f"{locale.label(name).lower()}: {locale.label(f'uses_{other.level}')}"
+            for name, figures in others
+            if (other := _assessed(use, figures, uses)) is not None
+            and usual is not None
+            and other.level is not usual.level
+        ],
+        held_back=_held_back(use, known, uses, locale),
+    )
 
 
 def _badge(assessment: UseAssessment | None, locale: Locale) -> Badge:
@@ -171,7 +263,7 @@ def _badge(assessment: UseAssessment | None, locale: Locale) -> Badge:
     return Badge(*_LOOKS[assessment.level], locale.label(f"uses_{assessment.level}"))
 
 
-def _held_back(use: Use, known: _Figures, uses: Uses, locale: Locale) -> list[str]:
+def _held_back(use: Use, known: LineFigures, uses: Uses, locale: Locale) -> list[str]:
     """What is missed, each once: at all hours, else in the evening, in office hours, under load."""
     found: dict[Indicator, str] = {}
     for figures, when in (

@@ -131,25 +131,48 @@ def test_what_holds_a_use_back_is_said_with_figure_and_limit() -> None:
     assert section.scores[0] == "1,00"
 
 
-def test_a_line_among_others_names_the_evening_only_where_it_is_worse() -> None:
+def test_a_line_among_others_names_other_hours_and_load_only_where_their_word_is_another() -> None:
     cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
-    line = uses_view.line_uses(cells, USES, EN)
-    assert line.all_hours[0].word == "good"
-    evening = line.peak[0]
-    assert evening is not None
-    assert evening.word == "limited"
-    assert uses_view.line_uses({}, USES, EN).all_hours[0].word == "too few samples"
-    assert uses_view.line_uses({}, USES, EN).peak[0] is None
+    meeting, *_, voice = uses_view.line_uses(cells, USES, EN).words
+    assert meeting.word.word == "good"
+    assert meeting.others == ["evening peak: limited", "under load: limited"]
+    assert meeting.held_back == [
+        "upload evening peak 18.0 Mbit/s (needs over 25 Mbit/s)",
+        "latency under load 180.0 ms (needs under 50 ms)",
+    ]
+    assert (voice.word.word, voice.others, voice.held_back) == ("good", [], [])
+    unknown, *_ = uses_view.line_uses({}, USES, EN).words
+    assert (unknown.word.word, unknown.others) == ("too few samples", [])
 
 
 def test_an_isp_s_good_lines_are_counted_of_those_with_figures() -> None:
     registry = parse_toml(REGISTRY.encode(), "seeded.toml", official())
     lines = known_lines(registry, [])
     of_vnpt = [line for line in lines if line.isp_name == "VNPT"]
-    summaries = {of_vnpt[0].key: summary(), of_vnpt[1].key: summary(up=18)}
-    rows = {row.name: row.good for row in uses_view.isp_uses(lines, summaries, USES, EN)}
-    assert rows["VNPT"] == ["1/2", "2/2", "2/2", "1/2", "2/2"]
-    assert rows["Viettel"] == ["0/0"] * 5
+    figures = {
+        of_vnpt[0].key: uses_view.figures_of_line(summary(), USES),
+        of_vnpt[1].key: uses_view.figures_of_line(summary(up=18), USES),
+    }
+    rows = {row.name: row.uses for row in uses_view.isp_uses(lines, figures, USES, EN)}
+    assert [use.good for use in rows["VNPT"]] == ["1/2", "2/2", "2/2", "1/2", "2/2"]
+    assert [use.good for use in rows["Viettel"]] == ["0/0"] * 5
+    meeting, *_, voice = rows["VNPT"]
+    assert (meeting.apart, meeting.held_back) == (["under load: 0/2"], "upload: 1")
+    assert voice.held_back == ""
+
+
+def test_an_isp_s_lines_are_counted_in_office_hours_and_in_the_evening_apart() -> None:
+    registry = parse_toml(REGISTRY.encode(), "seeded.toml", official())
+    lines = known_lines(registry, [])
+    cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
+    figures = {lines[0].key: uses_view.figures_by_hours(cells, USES)}
+    (row,) = (r for r in uses_view.isp_uses(lines[:1], figures, USES, VI))
+    assert row.uses[0].good == "1/1"
+    assert row.uses[0].apart == [
+        "giờ hành chính: 1/1",
+        "giờ cao điểm buổi tối: 0/1",
+        "khi tải: 0/1",
+    ]
 
 
 def test_a_file_that_cannot_be_used_is_refused_in_words() -> None:
@@ -158,3 +181,11 @@ def test_a_file_that_cannot_be_used_is_refused_in_words() -> None:
         uses.parse(shipped.replace(b"score_weight = 1", b"score_weight = 0"), "uses.toml")
     with pytest.raises(SettingsError, match="limit"):
         uses.parse(shipped.replace(b"limit = 300", b"limit = 0"), "uses.toml")
+
+
+def test_a_sheet_of_paper_has_the_uses_by_their_word() -> None:
+    cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
+    ((badge, names),) = uses_view.line_uses(cells, USES, EN).by_word
+    assert badge.word == "good"
+    assert names.startswith("Online meetings (evening peak: limited, under load: limited); ")
+    assert names.endswith("; Voice calls")

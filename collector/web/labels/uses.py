@@ -20,6 +20,15 @@ LABELS = {
     "uses_all_hours": Phrase("Cả ngày", "All hours"),
     "uses_loaded": Phrase("Khi có người đang tải nặng", "While somebody fills the line"),
     "uses_under_load": Phrase("khi tải", "under load"),
+    "uses_most_missed": Phrase("thiếu nhiều nhất:", "most lack"),
+    "uses_computing": Phrase(
+        "Đang tính số liệu của nhiều đường truyền, xong sau vài giây.",
+        "The figures of many lines are being computed: some seconds more.",
+    ),
+    "uses_hours_apart": Phrase(
+        "Giờ hành chính và buổi tối được tính riêng khi chọn không quá số đường truyền này:",
+        "Office hours and evening are computed apart for at most this many lines:",
+    ),
     "uses_held_back": Phrase("Điều cản trở", "What holds it back"),
     "uses_good": Phrase("tốt", "good"),
     "uses_limited": Phrase("hạn chế", "limited"),
@@ -35,6 +44,10 @@ LABELS = {
     "uses_supplementary": Phrase(
         "Thông tin bổ sung, không phải kết luận về gói cước.",
         "Supplementary, no verdict about the plan.",
+    ),
+    "uses_supplementary_within": Phrase(
+        "thông tin bổ sung, không phải kết luận về gói cước.",
+        "supplementary, no verdict about the plan.",
     ),
     "uses_note": Phrase(
         "«Tốt» là đạt mọi yêu cầu về tốc độ, "
