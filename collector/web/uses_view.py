@@ -89,7 +89,7 @@ class IspUse(Struct, frozen=True, kw_only=True):
     apart in office hours, in the evening and under load; and what most of the others lack."""
 
     good: str
-    apart: list[str]
+    breakdown: list[str]
     held_back: str
 
 
@@ -179,16 +179,16 @@ def isp_uses(
 
 def _isp_use(use: Use, lines: Sequence[LineFigures], uses: Uses, locale: Locale) -> IspUse:
     whole = [one.all_hours for one in lines]
-    apart = (
+    conditions = (
         ("uses_office_hours", [one.office for one in lines]),
         ("uses_peak_hours", [one.peak for one in lines]),
         ("uses_under_load", [one.loaded for one in lines]),
     )
     return IspUse(
         good=_good_of(use, whole, uses, locale),
-        apart=[
+        breakdown=[
             f"{locale.label(name).lower()}: {_good_of(use, some, uses, locale)}"
-            for name, some in apart
+            for name, some in conditions
             if any(some)
         ],
         held_back=_most_missed(use, whole, uses, locale),

@@ -157,7 +157,7 @@ def test_an_isp_s_good_lines_are_counted_of_those_with_figures() -> None:
     assert [use.good for use in rows["VNPT"]] == ["1/2", "2/2", "2/2", "1/2", "2/2"]
     assert [use.good for use in rows["Viettel"]] == ["0/0"] * 5
     meeting, *_, voice = rows["VNPT"]
-    assert (meeting.apart, meeting.held_back) == (["under load: 0/2"], "upload: 1")
+    assert (meeting.breakdown, meeting.held_back) == (["under load: 0/2"], "upload: 1")
     assert voice.held_back == ""
 
 
@@ -168,7 +168,7 @@ def test_an_isp_s_lines_are_counted_in_office_hours_and_in_the_evening_apart() -
     figures = {lines[0].key: uses_view.figures_by_hours(cells, USES)}
     (row,) = (r for r in uses_view.isp_uses(lines[:1], figures, USES, VI))
     assert row.uses[0].good == "1/1"
-    assert row.uses[0].apart == [
+    assert row.uses[0].breakdown == [
         "giờ hành chính: 1/1",
         "giờ cao điểm buổi tối: 0/1",
         "khi tải: 0/1",

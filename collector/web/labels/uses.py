@@ -25,7 +25,7 @@ LABELS = {
         "Đang tính số liệu của nhiều đường truyền, xong sau vài giây.",
         "The figures of many lines are being computed: some seconds more.",
     ),
-    "uses_hours_apart": Phrase(
+    "uses_hours_limit": Phrase(
         "Giờ hành chính và buổi tối được tính riêng khi chọn không quá số đường truyền này:",
         "Office hours and evening are computed apart for at most this many lines:",
     ),
