@@ -8,6 +8,7 @@ a message after a reconnect: the owner decides what is sent again.
 
 from __future__ import annotations
 
+import logging
 import queue
 import random
 import socket
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import socks
 from msgspec import Struct, structs
-from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -396,9 +397,8 @@ class MqttSession:
                 self._subscribe(client, self._subscriptions)
             self._inbox(Connected(connection.number))
 
-        def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
-            if level == LogLevel.MQTT_LOG_ERR:
-                found.append(connection_failure.of_log(text, answered=reached.is_set()))
+        def on_error(text: str) -> None:
+            found.append(connection_failure.of_log(text, answered=reached.is_set()))
 
         def on_disconnect(
             _client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
@@ -409,7 +409,7 @@ class MqttSession:
             found.append(known)
 
         client.on_connect = on_connect
-        client.on_log = on_log
+        client.enable_logger(_ErrorLog(on_error))
         client.on_disconnect = on_disconnect
 
     def _listen_for_subscriptions(self, client: paho.Client, number: int) -> None:
@@ -546,6 +546,21 @@ def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
         client.tls_set_context(context)
     if broker.username is not None and broker.password_file is not None:
         client.username_pw_set(broker.username, secret_file.read_text(broker.password_file))
+
+
+class _ErrorLog(logging.Logger):
+    """What paho logs as an error, as text.
+
+    Not its `on_log`, for which it formats a line for each packet, with all of its properties.
+    """
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        super().__init__("paho")
+        self._take = take
+
+    def log(self, level: int, msg: object, *args: object, **_options: object) -> None:
+        if level >= logging.ERROR:
+            self._take(str(msg) % args if args else str(msg))
 
 
 class _ClosedOnFailure(ssl.SSLSocket):

@@ -48,6 +48,8 @@ from wire.signature import SignatureBlock
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+# Whoever waits for delivery (`--once`) waits for nothing else.
+_LOOK_EVERY_S = 0.02
 # At most in one transaction: the first results of a burst are sent while the rest is stored. Fewer
 # than may be in flight (16 envelopes of 50), so that sending keeps up with storing.
 _MAX_TAKEN = 500
@@ -179,7 +181,7 @@ class Publisher:
         deadline_s = clock.monotonic_s() + timeout_s
         self._urgent.set()
         while not self._writer.idle or self._receipt_tracker.is_waiting:
-            if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
+            if clock.monotonic_s() >= deadline_s or stop.wait(_LOOK_EVERY_S):
                 return False
         return True
 
