@@ -360,7 +360,7 @@ class IngestPipeline:
 
         Not before: until then `_is_away` answers from what was known before them.
         """
-        for (tenant, probe), is_new in _contacts(stored).items():
+        for (tenant, probe), is_new in contacts(stored).items():
             if self.commands.is_waiting_for(tenant, probe):
                 self.commands.on_contact(tenant, probe, is_new=is_new)
 
@@ -611,14 +611,18 @@ def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:
         log.warning("and %d more were rejected", len(others) - _MAX_REJECTIONS_LOGGED)
 
 
-def _contacts(messages: Sequence[ValidatedMessage]) -> dict[tuple[str, str], bool]:
-    """The probes that sent a message, and of each whether it has just connected."""
+def contacts(messages: Sequence[ValidatedMessage]) -> dict[tuple[str, str], bool]:
+    """The probes that sent something and have not left since; whether each has just connected."""
     found: dict[tuple[str, str], bool] = {}
     for one in messages:
         if isinstance(one, RejectedMessage) or one.retained:
             continue
         key, is_new = (one.tenant, one.probe), False
         if isinstance(one, StatusMessage) and isinstance(one.message, State):
+            if one.message.presence is Presence.OFFLINE:
+                # Its own farewell: what is sent to it now reaches nobody, and is sent once more
+                # when it connects.
+                found.pop(key, None)
             if one.message.presence is not Presence.ONLINE:
                 continue
             is_new = True
