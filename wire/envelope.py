@@ -166,20 +166,25 @@ def _bodies(payload: bytes, envelope: Envelope) -> list[bytes] | None:
     Each record begins with its number, then has its result, and nothing else: what stands between
     two of these beginnings is a result and the end of its record.
     """
-    head, *parts = payload.split(b'"result"')
-    # A setting of that name would be one more, as would a result that stands twice in a record.
-    if len(parts) != len(envelope.records):
-        return None
-    begins = [b'{"seq":%d,' % record.seq for record in envelope.records]
     is_burst = payload.startswith(b'{"records":[')
-    between, end_of = (b"},\n", _end_before_names) if is_burst else (b"},", _end_of_records)
-    ends = [*(between + begin for begin in begins[1:]), end_of(parts[-1], envelope)]
+    between, end_of = (
+        (b'},\n{"seq":', _end_before_names) if is_burst else (b'},{"seq":', _end_of_records)
+    )
+    parts = payload.partition(b'[{"seq":')[2].split(between)
+    # A setting of that name would be one more, as would a result that stands twice in a record.
+    if not len(parts) == payload.count(b'"result"') == len(envelope.records):
+        return None
+    last, end = parts[-1], end_of(parts[-1], envelope)
+    if not end or not last.endswith(end):
+        return None
+    parts[-1] = last[: -len(end)]
     bodies = []
-    for part, end in zip(parts, ends, strict=True):
-        if not end or not part.startswith(b":{") or not part.endswith(b"}" + end):
+    for record, part in zip(envelope.records, parts, strict=True):
+        begin = b'%d,"result":{' % record.seq
+        if not part.startswith(begin) or not part.endswith(b"}"):
             return None
-        bodies.append(part[1 : -len(end)])
-    return bodies if head.endswith(begins[0]) else None
+        bodies.append(part[len(begin) - 1 :])
+    return bodies
 
 
 def _end_of_records(last: bytes, envelope: Envelope) -> bytes:

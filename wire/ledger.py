@@ -52,6 +52,10 @@ class Ledger(Struct, frozen=True):
 
     def with_range(self, first: int, last: int) -> Self:
         """The ledger with the range from `first` to `last` added."""
+        if self.ranges and self.ranges[-1][0] <= first <= self.ranges[-1][1] + 1:
+            # It continues the last range, as nearly always.
+            begin, end = self.ranges[-1]
+            return type(self)((*self.ranges[:-1], (begin, max(end, last))))
         # The ranges that overlap or touch (first, last) are merged.
         low = bisect_left(self.ranges, first - 1, key=lambda stored: stored[1])
         high = bisect_right(self.ranges, last + 1, key=lambda stored: stored[0])

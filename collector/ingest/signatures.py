@@ -130,7 +130,7 @@ def with_outcomes(message: ResultsMessage, found: Sequence[SignatureOutcome]) ->
     if not wrong:
         return structs.replace(message, signatures=signatures)
     sent = {
-        record.seq: record.body.encode() for record in message.records if record.seq in wrong
+        record.seq: record.body for record in message.records if record.seq in wrong
     } | message.sent
     records = tuple(
         _flagged(record) if record.seq in wrong else record for record in message.records
@@ -141,4 +141,4 @@ def with_outcomes(message: ResultsMessage, found: Sequence[SignatureOutcome]) ->
 def _flagged(record: NumberedResult) -> NumberedResult:
     flags = sorted({*record.result.validity, Validity.SIGNATURE_MISMATCH})
     result = structs.replace(record.result, validity=flags)
-    return NumberedResult(record.seq, result, encode_result(result).decode())
+    return NumberedResult(record.seq, result, encode_result(result))

@@ -26,7 +26,7 @@ from wire import clock_repair, compression, envelope, messages, topics
 from wire.clock_repair import ClockNote
 from wire.envelope import MAX_ENVELOPE_BYTES, Envelope, RawRecord
 from wire.messages import Health, Info, Rejection, State
-from wire.result import KIND_OF, Result, Validity, decode_result, encode_result
+from wire.result import KIND_OF, KINDS, Result, Validity, decode_result, encode_result
 
 # A synchronised clock is right within seconds, so a later time is wrong.
 FUTURE = timedelta(minutes=10)
@@ -211,13 +211,15 @@ def _plain_results(
     """
     kind = str(address.kind)
     timing = _TimeCheck(whole.clock, whole.sent_at, arrival)
-    if (whole.tenant, whole.probe) != (address.tenant, address.probe) or any(
-        KIND_OF[type(record.result)] != kind or not timing.is_plausible(record.result)
-        for record in whole.records
+    results = [record.result for record in whole.records]
+    if (
+        (whole.tenant, whole.probe) != (address.tenant, address.probe)
+        or set(map(type, results)) != {KINDS.get(kind)}
+        or not timing.are_plausible(results)
     ):
         return None
     numbered = [
-        NumberedResult(record.seq, record.result, str(body, "utf-8"))
+        NumberedResult(record.seq, record.result, body)
         for record, body in zip(whole.records, bodies, strict=True)
     ]
     return ResultsMessage(
@@ -242,7 +244,7 @@ def _record(record: RawRecord, kind: str) -> NumberedResult:
         raise _RejectionError(
             Rejection.KIND, f"it is of kind {result.kind}, the topic is for {kind}"
         )
-    return NumberedResult(record.seq, result, str(record.result, "utf-8"))
+    return NumberedResult(record.seq, result, bytes(record.result))
 
 
 class _Arrival(Struct, frozen=True):
@@ -270,7 +272,12 @@ class _TimeCheck:
 
     def is_plausible(self, result: Result) -> bool:
         """Whether the time needs no repair and no flag, as with nearly all results."""
-        return self._note is None and self._ancient <= result.started_at <= self._future
+        return self.are_plausible((result,))
+
+    def are_plausible(self, results: Sequence[Result]) -> bool:
+        """The same of all of some results."""
+        times = [result.started_at for result in results]
+        return self._note is None and self._ancient <= min(times) and max(times) <= self._future
 
     def checked(self, record: NumberedResult) -> NumberedResult:
         """The record with its time repaired where possible, and flagged where not."""
@@ -282,7 +289,7 @@ class _TimeCheck:
             result = structs.replace(result, validity=sorted([*result.validity, flag]))
         if result is record.result:
             return record
-        return NumberedResult(record.seq, result, encode_result(result).decode())
+        return NumberedResult(record.seq, result, encode_result(result))
 
     def _flag(self, started_at: datetime) -> Validity | None:
         if started_at > self._future:

@@ -73,8 +73,8 @@ class WindowCollector:
     """Makes the columns of some results; it leaves what is no plain window."""
 
     def __init__(self) -> None:
-        self._names: dict[_Target, int] = {}
-        self._of_target: dict[_Target, tuple[int, bool]] = {}
+        self._names: dict[_SeriesName, int] = {}
+        self._of_target: dict[str | None, str | None] = {}
         self._series: list[int] = []
         self._hours: list[int] = []
         self._figures: list[float | None] = []
@@ -95,12 +95,15 @@ class WindowCollector:
             if values is None or at_us < 0 or result.line.id == HOST_LINE.id:
                 others.append(result)
                 continue
-            what = tenant, probe, result.line.id, result.family, result.target
-            series, named = self._of_target.get(what) or self._new(what)
-            if named and not self._add(values):
+            target = result.target
+            if target not in self._of_target:
+                self._of_target[target] = metric_kind(KIND, target)
+            named = self._of_target[target]
+            if named is not None and not self._add(values):
                 others.append(result)
                 continue
-            self._series.append(series)
+            name = tenant, probe, result.line.id, result.family, named
+            self._series.append(self._names.setdefault(name, len(self._names)))
             self._hours.append(at_us // _HOUR_US)
         return others
 
@@ -115,14 +118,6 @@ class WindowCollector:
         self._lengths.append(len(packets))
         self._lost.append(values.lost)
         return True
-
-    def _new(self, what: _Target) -> tuple[int, bool]:
-        tenant, probe, line, family, target = what
-        named = metric_kind(KIND, target)
-        name = tenant, probe, line, family, named
-        series = self._names.setdefault(name, len(self._names))
-        self._of_target[what] = series, named is not None
-        return self._of_target[what]
 
     def columns(self) -> WindowColumns | None:
         """The columns of what was taken; None where that is nothing."""
@@ -147,8 +142,8 @@ def _narrow(packets: npt.NDArray[Any]) -> tuple[int, bytes]:
     return width, packets.astype(_WIDTHS[width]).tobytes()
 
 
-# Tenant, probe, line, family; the target or what it is named in the metrics.
-_Target = tuple[str, str, str, Family | None, str | None]
+# Tenant, probe, line, family; what its target is named in the metrics.
+_SeriesName = tuple[str, str, str, Family | None, str | None]
 _HOUR_US = 3_600_000_000
 _HOUR_BITS = 32
 _HOUR_MASK = (1 << _HOUR_BITS) - 1

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from collector.rollup.periods import local_day
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, utc_text
+from collector.store.batch import Batch, epoch_text, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LEDGERS, PLANS, PROBES
@@ -26,14 +26,15 @@ _RANGES_CACHED = 40
 _AHEAD = timedelta(minutes=10)
 
 
-def count(transaction: Transaction, name: str, more: int) -> int:
-    """Add to a counter of `totals`; returns its new value."""
+def count(transaction: Transaction, name: str, more: int, *others: str) -> int:
+    """Add to a counter of `totals`, and as much to others; returns the new value of the first."""
+    names = (name, *others)
     rows = transaction.execute(
-        "INSERT INTO totals VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET count = totals.count + excluded.count RETURNING count",
-        (name, more),
+        f"INSERT INTO totals VALUES {', '.join(['(?, ?)'] * len(names))} ON CONFLICT (name) "
+        "DO UPDATE SET count = totals.count + excluded.count RETURNING name, count",
+        [cell for each in names for cell in (each, more)],
     )
-    return int(rows[0][0])
+    return next(int(value) for counter, value in rows if counter == name)
 
 
 def ledgers_of(
@@ -119,7 +120,7 @@ def extend_ledgers(
             (
                 key.tenant,
                 key.probe,
-                str(key.epoch),
+                epoch_text(key.epoch),
                 text,
                 # Of two epochs of one probe in a batch, the last one is the current one.
                 (revision << 20) + place,

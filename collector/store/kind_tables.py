@@ -156,7 +156,7 @@ class KindTable:
         )
         return (whose, self._identity(values)), (result.duration_s, *self._figures(values))
 
-    def row(self, tenant: str, probe: str, result: Result, body: str) -> KindRow:
+    def row(self, tenant: str, probe: str, result: Result, body: bytes) -> KindRow:
         """A result's cells, in the order of the tables' columns after their keys.
 
         Args:
@@ -171,7 +171,7 @@ class KindTable:
         digest = blake2b(_encode(dimensions), digest_size=_DIGEST_BYTES).digest()
         return KindRow(digest, dimensions, (facts,) if self._one_fact else facts)
 
-    def cells(self, tenant: str, probe: str, result: Result, body: str) -> tuple[object, ...]:
+    def cells(self, tenant: str, probe: str, result: Result, body: bytes) -> tuple[object, ...]:
         """A result's row of the view, in the order of `columns`, without its number and time."""
         validity = result.validity
         row: tuple[object, ...] = (
@@ -190,7 +190,7 @@ class KindTable:
         )
         values = result.values
         # NUL can only come from this escape (RFC 8259, section 7).
-        plain = "\\u0000" not in body
+        plain = b"\\u0000" not in body
         for part in self._parts:
             source = values
             if part.path is not None and values is not None:

@@ -41,7 +41,7 @@ class NumberedResult(Struct, frozen=True):
 
     seq: int
     result: Result
-    body: str
+    body: bytes
 
 
 class SignatureOutcome(StrEnum):
@@ -134,7 +134,7 @@ def rejected_after_validation(
         return RejectedMessage("", b"", checked.received_at, reason, detail)
     if isinstance(checked, ResultsMessage):
         topic = topics.measurement(checked.tenant, checked.probe, checked.kind)
-        payload = "\n".join(record.body for record in checked.records).encode()
+        payload = b"\n".join(record.body for record in checked.records)
     else:
         channel = next(
             name for name, of in STATUS_CHANNELS.items() if isinstance(checked.message, of)

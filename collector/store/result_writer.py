@@ -7,7 +7,7 @@ once it is committed: the store calls `forget` when one was not.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
@@ -30,7 +30,9 @@ _EpochName = tuple[str, str, str]
 # Month, digest.
 _DimensionKey = tuple[int, bytes]
 _Cells = tuple[object, ...]
-Count = Callable[[Transaction, str, int], int]
+Count = Callable[..., int]
+_K = TypeVar("_K")
+_T = TypeVar("_T")
 
 
 class NumberedRow(NamedTuple):
@@ -55,7 +57,7 @@ class Block(NamedTuple):
     stored_us: int
     started_us: Sequence[int]
     results: Sequence[Result]
-    bodies: Sequence[str]
+    bodies: Sequence[bytes]
 
     @property
     def of_probe(self) -> ProbeResults:
@@ -125,7 +127,7 @@ class ResultWriter:
         new = sum(len(span.records) for span in spans)
         if not new:
             return []
-        number = count(transaction, "number", new) - new + 1
+        number = count(transaction, "number", new, "results") - new + 1
         stored_us = microseconds(batch.stored_at)
         blocks: list[Block] = []
         for span in spans:
@@ -155,7 +157,7 @@ class ResultWriter:
                     len(block.results),
                     dictionary_id,
                     block.kind,
-                    compress([body.encode() for body in block.bodies]),
+                    compress(block.bodies),
                 )
                 for block in blocks
             ],
@@ -173,6 +175,7 @@ class ResultWriter:
         by_kind: dict[str, list[Block]] = {}
         for block in blocks:
             by_kind.setdefault(block.kind, []).append(block)
+        every = []
         for kind, same in by_kind.items():
             table = kind_tables()[kind]
             facts = _Facts(table)
@@ -180,28 +183,23 @@ class ResultWriter:
                 tenant, probe, _ = block.epoch
                 of_probe = kind, month, tenant, probe
                 facts.add(block, self._plain.setdefault(of_probe, {}) if table.has_plain else {})
-            self._add_others(transaction, facts, month, count)
-            transaction.insert(table.facts, facts.rows)
+            every.append(facts)
+        self._add_others(transaction, every, month, count)
+        for facts in every:
+            transaction.insert(facts.table.facts, facts.rows)
 
     def _add_others(
-        self, transaction: Transaction, facts: _Facts, month: int, count: Count
+        self, transaction: Transaction, every: Sequence[_Facts], month: int, count: Count
     ) -> None:
         """Add the rows whose dimensions are not cached by their cells."""
-        if not facts.others:
+        made = {facts.table.kind: facts.other_rows() for facts in every if facts.others}
+        if not made:
             return
-        made = [
-            facts.table.row(tenant, probe, block.results[place], block.bodies[place])
-            for block, place, *_ in facts.others
-            for tenant, probe, _ in (block.epoch,)
-        ]
-        ids = self._dimension_ids(transaction, facts.table, month, made, count)
-        for (block, place, identity, cached), row in zip(facts.others, made, strict=True):
-            number, started_us = block.number + place, block.started_us[place]
-            dimension_id = ids[row.digest]
-            facts.rows.append((number, started_us, dimension_id, place, *row.facts))
-            if identity is not None and identity not in cached:
-                cached[_interned(identity)] = dimension_id
-                self._plain_cached += 1
+        ids = self._dimension_ids(transaction, made, month, count)
+        for facts in every:
+            self._plain_cached += facts.add_others(
+                made.get(facts.table.kind, ()), ids.get(facts.table.kind, {})
+            )
         if self._plain_cached > _CACHED:
             self._forget_plain()
 
@@ -245,33 +243,61 @@ class ResultWriter:
     def _dimension_ids(
         self,
         transaction: Transaction,
-        table: KindTable,
+        rows: Mapping[str, Sequence[KindRow]],
         month: int,
-        rows: Sequence[KindRow],
         count: Count,
-    ) -> dict[bytes, int]:
-        cached = self._dimensions.setdefault(table.kind, {})
-        wanted = {row.digest: row for row in rows}
-        found = {digest: cached[month, digest] for digest in wanted if (month, digest) in cached}
-        missing = [digest for digest in wanted if digest not in found]
-        for some in _portions(missing):
-            known = transaction.execute(
-                f"SELECT digest, dimension_id FROM {table.dimensions.name} "
-                f"WHERE month = ? AND digest IN ({', '.join('?' * len(some))})",
-                (month, *some),
-            )
-            found |= {bytes(digest): number for digest, number in known}
-        new = [digest for digest in missing if digest not in found]
+    ) -> dict[str, dict[bytes, int]]:
+        """The numbers of dimensions by kind and digest; new ones are inserted.
+
+        For all kinds at once: a batch has few results of each other kind than `latency`.
+        """
+        wanted = {kind: {row.digest: row for row in some} for kind, some in rows.items()}
+        found = {kind: self._cached_ids(kind, month, some) for kind, some in wanted.items()}
+        missing = [
+            (kind, digest)
+            for kind, some in wanted.items()
+            for digest in some
+            if digest not in found[kind]
+        ]
+        for portion in _portions(missing):
+            for kind, digest, number in _read_dimensions(transaction, month, portion):
+                found[kind][bytes(digest)] = number
+        new = [(kind, digest) for kind, digest in missing if digest not in found[kind]]
         if new:
             first = count(transaction, "dimension_id", len(new)) - len(new) + 1
-            found |= {digest: number for number, digest in enumerate(new, start=first)}
-            transaction.insert(
-                table.dimensions,
-                [(found[digest], month, digest, *wanted[digest].dimensions) for digest in new],
-            )
-        if not table.has_plain:  # else it is cached by its cells
-            _cache(cached, {(month, digest): number for digest, number in found.items()})
+            inserted: dict[str, list[tuple[object, ...]]] = {}
+            for number, (kind, digest) in enumerate(new, start=first):
+                found[kind][digest] = number
+                row = (number, month, digest, *wanted[kind][digest].dimensions)
+                inserted.setdefault(kind, []).append(row)
+            for kind, some in inserted.items():
+                transaction.insert(kind_tables()[kind].dimensions, some)
+        for kind, ids in found.items():
+            if not kind_tables()[kind].has_plain:  # else it is cached by its cells
+                cached = self._dimensions.setdefault(kind, {})
+                _cache(cached, {(month, digest): number for digest, number in ids.items()})
         return found
+
+    def _cached_ids(self, kind: str, month: int, digests: Iterable[bytes]) -> dict[bytes, int]:
+        cached = self._dimensions.get(kind, {})
+        return {digest: cached[month, digest] for digest in digests if (month, digest) in cached}
+
+
+def _read_dimensions(
+    transaction: Transaction, month: int, wanted: Sequence[tuple[str, bytes]]
+) -> list[Row]:
+    """Kind, digest and number of those dimensions of a month that are stored."""
+    by_kind: dict[str, list[bytes]] = {}
+    for kind, digest in wanted:
+        by_kind.setdefault(kind, []).append(digest)
+    return transaction.execute(
+        " UNION ALL ".join(
+            f"SELECT '{kind}', digest, dimension_id FROM {kind_tables()[kind].dimensions.name} "
+            f"WHERE month = ? AND digest IN ({', '.join('?' * len(digests))})"
+            for kind, digests in by_kind.items()
+        ),
+        [value for digests in by_kind.values() for value in (month, *digests)],
+    )
 
 
 class _Other(NamedTuple):
@@ -310,6 +336,26 @@ class _Facts:
             else:
                 self.rows.append((number + place, times[place], dimension_id, place, *facts))
 
+    def other_rows(self) -> list[KindRow]:
+        """The cells of the results that need more."""
+        return [
+            self.table.row(tenant, probe, block.results[place], block.bodies[place])
+            for block, place, *_ in self.others
+            for tenant, probe, _ in (block.epoch,)
+        ]
+
+    def add_others(self, made: Sequence[KindRow], ids: Mapping[bytes, int]) -> int:
+        """Add their rows; returns how many dimensions are cached by their cells now."""
+        more = 0
+        for (block, place, identity, cached), row in zip(self.others, made, strict=True):
+            number, started_us = block.number + place, block.started_us[place]
+            dimension_id = ids[row.digest]
+            self.rows.append((number, started_us, dimension_id, place, *row.facts))
+            if identity is not None and identity not in cached:
+                cached[_interned(identity)] = dimension_id
+                more += 1
+        return more
+
 
 def _interned(cells: _Cells) -> _Cells:
     """The same cells, whose texts share memory with others."""
@@ -324,7 +370,7 @@ def _interned(cells: _Cells) -> _Cells:
 def _blocks_of(number: int, span: Span, stored_us: int) -> Iterator[Block]:
     """The results of a span in blocks, numbered from `number`."""
     message, key = span.message, span.key
-    epoch = key.tenant, key.probe, str(key.epoch)
+    epoch = key.tenant, key.probe, span.epoch
     received_us = microseconds(message.received_at)
     seqs = [record.seq for record in span.records]
     results = [record.result for record in span.records]
@@ -338,7 +384,7 @@ def _blocks_of(number: int, span: Span, stored_us: int) -> Iterator[Block]:
 
 
 def _cuts(
-    seqs: Sequence[int], started_us: Sequence[int], bodies: Sequence[str]
+    seqs: Sequence[int], started_us: Sequence[int], bodies: Sequence[bytes]
 ) -> Iterator[tuple[int, int]]:
     """Where blocks begin and end: numbered on, of one UTC day, not too large."""
     begin, size = 0, 0
@@ -388,7 +434,7 @@ def _blocks_of_same(same: Sequence[NumberedRow]) -> Iterator[Block]:
     first = same[0].row
     seqs = [one.row.seq for one in same]
     results = [one.result for one in same]
-    bodies = [one.row.body for one in same]
+    bodies = [one.row.body.encode() for one in same]
     started_us = [microseconds(result.started_at) for result in results]
     received_us, stored_us = (_instant(text) for text in (first.received_at, first.stored_at))
     for begin, end in _cuts(seqs, started_us, bodies):
@@ -402,11 +448,8 @@ def _epoch(row: ResultRow) -> _EpochName:
     return row.tenant, row.probe, row.epoch
 
 
-def _portions(every: Sequence[Row | bytes]) -> Iterable[Sequence[Row | bytes]]:
+def _portions(every: Sequence[_T]) -> Iterable[Sequence[_T]]:
     return (every[at : at + _AT_ONCE] for at in range(0, len(every), _AT_ONCE))
-
-
-_K = TypeVar("_K")
 
 
 def _cache(cached: dict[_K, int], found: dict[_K, int]) -> None:

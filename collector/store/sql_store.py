@@ -204,7 +204,6 @@ class SqlStore:
             reused: list[RejectedMessage] = []
             if count < batch.results:
                 reused = self._reused_numbers(transaction, batch, before, stored_at)
-            batch_writer.count(transaction, "results", count)
             # Reads above, writes below, which are queued without waiting.
             blocks = self._writer.write(transaction, batch, new, batch_writer.count)
             signature_store.write(transaction, bounded, known, self._writer.epoch_id, stored_at)

@@ -175,7 +175,7 @@ def _within_limit(
 def _rejection(message: ResultsMessage, record: NumberedResult) -> RejectedMessage:
     return RejectedMessage(
         topics.measurement(message.tenant, message.probe, message.kind),
-        record.body.encode(),
+        record.body,
         message.received_at,
         Rejection.TOO_MANY_TARGETS,
         f"record {record.seq}: a new target; at most {LINES_MOST} lines and {TARGETS_MOST} "

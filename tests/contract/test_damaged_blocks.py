@@ -30,7 +30,7 @@ def _message(*numbered: tuple[int, Result], epoch: UUID = samples.EPOCH) -> Resu
         epoch=epoch,
         site=samples.SITE,
         records=tuple(
-            NumberedResult(seq, result, encode_result(result).decode()) for seq, result in numbered
+            NumberedResult(seq, result, encode_result(result)) for seq, result in numbered
         ),
     )
 

@@ -110,7 +110,7 @@ def _batch(*numbered: tuple[int, Result]) -> ResultsMessage:
         epoch=samples.EPOCH,
         site=samples.SITE,
         records=tuple(
-            NumberedResult(seq, result, encode_result(result).decode()) for seq, result in numbered
+            NumberedResult(seq, result, encode_result(result)) for seq, result in numbered
         ),
     )
 

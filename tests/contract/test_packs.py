@@ -33,7 +33,7 @@ def _message(
         epoch=epoch,
         site=samples.SITE,
         records=tuple(
-            NumberedResult(seq, result, encode_result(result).decode()) for seq, result in numbered
+            NumberedResult(seq, result, encode_result(result)) for seq, result in numbered
         ),
     )
 

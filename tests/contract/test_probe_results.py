@@ -31,7 +31,7 @@ def take(
         epoch=samples.EPOCH,
         site=samples.SITE,
         records=tuple(
-            NumberedResult(seq, result, encode_result(result).decode())
+            NumberedResult(seq, result, encode_result(result))
             for seq, result in enumerate(results, first)
         ),
     )

@@ -40,7 +40,7 @@ def _envelope(rng: random.Random, now: datetime, pair: int) -> ResultsMessage:
     for place in range(2):
         at = now - timedelta(seconds=rng.uniform(60, 3_600))
         _, latency = measured(rng, at, latency_packets=60)
-        body = encode_result(latency).decode()
+        body = encode_result(latency)
         records.append(NumberedResult(seq + place, latency, body))
     return ResultsMessage(
         tenant=samples.TENANT,

@@ -42,7 +42,7 @@ def _message(seq: int) -> ResultsMessage:
         kind="latency",
         epoch=samples.EPOCH,
         site=samples.SITE,
-        records=(NumberedResult(seq, result, encode_result(result).decode()),),
+        records=(NumberedResult(seq, result, encode_result(result)),),
     )
 
 

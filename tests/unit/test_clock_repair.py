@@ -113,7 +113,7 @@ def test_a_known_boot_repairs_a_time_to_the_millisecond() -> None:
     assert record.result.slot_at == began - timedelta(seconds=2)
     assert record.result.validity == [Validity.CLOCK_REPAIRED]
     assert record.result.clock.stated_at == WRONG
-    assert decode_result(record.body.encode()) == record.result, "pages read the JSON"
+    assert decode_result(record.body) == record.result, "pages read the JSON"
 
 
 def test_a_result_of_an_earlier_boot_is_repaired_by_what_was_kept_of_it() -> None:
@@ -138,7 +138,7 @@ def test_what_may_have_waited_at_the_broker_is_not_put_down_to_the_clock() -> No
     for case in ({"live": False}, {"live": True, "retained": True}):
         record = received(result, note, sent_at=sent_at, **case)
         assert record.result == result
-        assert record.body == encode_result(result).decode()
+        assert record.body == encode_result(result)
 
 
 def test_a_clock_that_is_right_within_a_minute_is_left_alone() -> None:
@@ -191,9 +191,9 @@ def test_future_and_ancient_times_are_flagged_and_kept(
     record = received(result, None)
     assert record.result.started_at == started_at
     assert record.result.validity == ([] if flag is None else [flag])
-    assert decode_result(record.body.encode()) == record.result
+    assert decode_result(record.body) == record.result
     if flag is None:
-        assert record.body == encode_result(result).decode(), "byte for byte as it was sent"
+        assert record.body == encode_result(result), "byte for byte as it was sent"
 
 
 def test_a_centre_without_a_clock_holds_its_own_against_nobody() -> None:

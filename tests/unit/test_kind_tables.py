@@ -18,7 +18,7 @@ from wire.result import KINDS, Outcome, Reason, Result, Validity, encode_result
 
 def row_of(result: Result) -> dict[str, object]:
     table = kind_tables()[result.kind]
-    cells = table.cells("t", "p", result, encode_result(result).decode())
+    cells = table.cells("t", "p", result, encode_result(result))
     return dict(zip(table.columns, cells, strict=True))
 
 
