@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from collector.domain.assessment import INTERVAL_DAYS
@@ -23,8 +24,8 @@ from collector.domain.shared_cache import SharedCache
 from collector.domain.thresholds import Thresholds
 from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import LineKey, Registry
-from collector.rollup.periods import Period, last_days, local_day
-from collector.rollup.queries import LineDays
+from collector.rollup.periods import Period, Step, last_days, local_day
+from collector.rollup.queries import HoursOfWeek, LineDays, hours_of_week
 from collector.rollup.summary import Summary
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe
@@ -182,6 +183,11 @@ class ReadModel:
             period,
             metric,
         )
+
+    def hours_of_week(self, line: LineKey, period: Period) -> HoursOfWeek:
+        """A line's hours of all address families by hour of the week."""
+        families = self.summaries.series_by_family(line, period, Step.HOUR)
+        return hours_of_week(chain.from_iterable(families.values()))
 
     def plans(self, period: Period) -> MonthlyPlans:
         """The plans of the months of a period."""

@@ -8,13 +8,14 @@ framework knows neither latency under load nor availability (docs/method.md#uses
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from collector.domain.thresholds import Sentence
+from collector.rollup.queries import HoursOfWeek
 from collector.rollup.summary import PACKETS, Summary, merge_metrics
 from runtime import settings
 from wire.figures import MEGABIT
@@ -197,21 +198,14 @@ def loaded_latency_ms(summary: Summary, uses: Uses) -> float | None:
     return max(known, default=None)
 
 
-def hours_summary(
-    cells: Mapping[tuple[int, int], Summary], hours: WeekHours | None = None
-) -> Summary:
-    """What is compared, of some hours of the week: of all hours by (weekday, hour).
-
-    Of the metrics it has those alone, of which a fifth of the hours' figures are.
-    """
-    return merge_metrics(
-        (
-            summary
-            for (weekday, hour), summary in cells.items()
-            if hours is None or (weekday in hours.weekdays and hour in hours.hours)
-        ),
-        _METRICS,
+def hours_summary(known: HoursOfWeek, hours: WeekHours | None = None) -> Summary:
+    """What is compared, of some hours of the week, or of all: no other metrics, no counts."""
+    parts = (
+        some
+        for (weekday, hour), some in known.items()
+        if hours is None or (weekday in hours.weekdays and hour in hours.hours)
     )
+    return merge_metrics(chain.from_iterable(parts), _METRICS)
 
 
 def _met(indicator: Indicator, figure: float, limit: float) -> bool:

@@ -181,13 +181,30 @@ def merged_buckets(families: Iterable[Sequence[Bucket]]) -> list[Bucket]:
     ]
 
 
-def hours_of_week(hours: Iterable[Bucket]) -> dict[tuple[int, int], Summary]:
-    """The buckets of hours by (weekday, hour), local, Monday is 0."""
+# The Summaries of single hours by (weekday, hour), local, Monday is 0.
+HoursOfWeek = Mapping[tuple[int, int], Sequence[Summary]]
+
+
+def hours_of_week(hours: Iterable[Bucket]) -> HoursOfWeek:
+    """The buckets of hours by hour of the week, of one or several families.
+
+    Not merged, for who reads some metrics of them alone: that is most of the cost of a month.
+    """
     parts: dict[tuple[int, int], list[Summary]] = {}
     for bucket in hours:
         local = bucket.start.astimezone(VIETNAM)
         parts.setdefault((local.weekday(), local.hour), []).append(bucket.summary)
-    return {slot: merge_summaries(same) for slot, same in parts.items()}
+    return parts
+
+
+def means_of_week(hours: HoursOfWeek, metric: str) -> dict[tuple[int, int], HourMean]:
+    """A metric by hour of the week; an hour without samples is absent."""
+    found: dict[tuple[int, int], HourMean] = {}
+    for slot, parts in hours.items():
+        some = [part.metric(metric) for part in parts]
+        if samples := sum(one.count for one in some):
+            found[slot] = HourMean(samples, sum(one.total for one in some))
+    return found
 
 
 def by_commune(

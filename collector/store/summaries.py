@@ -123,7 +123,8 @@ class SqlSummaries:
         return found
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
-        return hours_of_week(self.series(line, period, Step.HOUR))
+        hours = hours_of_week(self.series(line, period, Step.HOUR))
+        return {slot: merge_summaries(parts) for slot, parts in hours.items()}
 
     def hour_means(
         self, lines: Sequence[LineKey], period: Period, metric: str

@@ -146,14 +146,14 @@ class IspsPage:
     def _use_figures(
         self, lines: Sequence[KnownLine], period: Period
     ) -> Mapping[LineKey, uses_view.LineFigures]:
-        summaries, known = self._model.summaries, uses_file.read()
+        model, known = self._model, uses_file.read()
         keys = [line.key for line in lines]
         if len(keys) <= _USES_HOURS_MOST:
             return {
-                key: uses_view.figures_by_hours(summaries.hours_of_week(key, period), known)
+                key: uses_view.figures_by_hours(model.hours_of_week(key, period), known)
                 for key in keys
             }
-        whole = summaries.of_lines(keys, period)
+        whole = model.summaries.of_lines(keys, period)
         return {key: uses_view.figures_of_line(summary, known) for key, summary in whole.items()}
 
     def _hours(

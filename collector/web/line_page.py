@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from uuid import UUID, uuid4
 
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +22,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.periods import Period, Step, month_of, period_before
-from collector.rollup.queries import Bucket, LineDays, hours_of_week, merged_buckets
+from collector.rollup.queries import Bucket, LineDays, hours_of_week, means_of_week, merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
 from collector.store.line_notes import LineNote
 from collector.users.user import Permission
@@ -194,10 +195,11 @@ class LinePages:
         step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
         series = model.summaries.series_by_family(line.key, period, step)
         buckets = merged_buckets(series.values())
-        hourly = (
-            buckets if step is Step.HOUR else model.summaries.series(line.key, period, Step.HOUR)
+        week = (
+            hours_of_week(chain.from_iterable(series.values()))
+            if step is Step.HOUR
+            else model.hours_of_week(line.key, period)
         )
-        cells = hours_of_week(hourly)
         reported = model.store.outages(line.key, period.starts_at, period.ends_at)
         seen = outages_view.last_path_observation(
             model.store.last_results(*line.key[:2]), line.key.line
@@ -211,7 +213,7 @@ class LinePages:
         maintenance = maintenance_view.of_line(
             model.maintenance(), line.key, model.registry(), period, reported, summary, locale
         )
-        hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
+        hours = line_view.hours_with_samples(week)
         return self._context.render(
             request,
             "line.html",
@@ -249,8 +251,8 @@ class LinePages:
                 days,
                 locale,
             ),
-            uses=uses_view.section_of(cells, uses_file.read(), locale),
-            heatmap=line_view.heatmap(cells, locale),
+            uses=uses_view.section_of(week, uses_file.read(), locale),
+            heatmap=line_view.heatmap(means_of_week(week, DOWN), locale),
             spreads=line_view.distributions(summary, locale),
             percentiles=line_view.percentiles(summary, locale),
             kinds=line_view.kind_rows(summary, locale),
@@ -401,11 +403,13 @@ class LinePages:
         self, lines: list[KnownLine], period: Period, locale: Locale
     ) -> list[tuple[KnownLine, uses_view.LineUses]]:
         """What each line of a commune is good for: all hours of each, read once for a while."""
-        hours, known = self._model.summaries.hours_of_week, uses_file.read()
-        shown = self._model.cached(
-            ("uses", tuple(line.key for line in lines), period, locale.language),
-            lambda: [uses_view.line_uses(hours(line.key, period), known, locale) for line in lines],
-        )
+        hours, known = self._model.hours_of_week, uses_file.read()
+        keys = tuple(line.key for line in lines)
+
+        def read() -> list[uses_view.LineUses]:
+            return [uses_view.line_uses(hours(key, period), known, locale) for key in keys]
+
+        shown = self._model.cached(("uses", keys, period, locale.language), read)
         return list(zip(lines, shown, strict=True))
 
     def _map(self, commune: Commune, period: Period, colour: Colour, locale: Locale) -> MapView:

@@ -20,10 +20,9 @@ from collector.domain.assessment import (
 from collector.domain.lines import KnownLine
 from collector.domain.thresholds import Thresholds
 from collector.rollup.days import DaySample
-from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step, bucket_start
-from collector.rollup.queries import Bucket
+from collector.rollup.queries import Bucket, HourMean, HoursOfWeek
 from collector.rollup.summary import PACKETS, Summary
 from collector.web import families_view
 from collector.web.drawing import bars, line_chart
@@ -238,22 +237,27 @@ def indicator_rows(
     return found
 
 
+def hours_with_samples(week: HoursOfWeek) -> int:
+    """In how many hours of the day there are valid speed tests."""
+    return len(
+        {
+            hour
+            for (_, hour), parts in week.items()
+            if any(part.counts("throughput").valid for part in parts)
+        }
+    )
+
+
 def heatmap(
-    cells: Mapping[tuple[int, int], Summary], locale: Locale
+    means: Mapping[tuple[int, int], HourMean], locale: Locale
 ) -> list[tuple[str, list[HeatmapCell]]]:
     """Seven rows of 24 cells: the mean download of each hour of the week."""
-    means = {
-        at: summary.metric(DOWN).mean for at, summary in cells.items() if summary.metric(DOWN).count
-    }
-    known = [mean for mean in means.values() if mean is not None]
+    known = [each.mean for each in means.values()]
     low, high = min(known, default=0.0), max(known, default=0.0)
     return [
         (
             locale.label(name),
-            [
-                _heatmap_cell(means.get((day, hour)), cells.get((day, hour)), low, high, locale)
-                for hour in range(24)
-            ],
+            [_heatmap_cell(means.get((day, hour)), low, high, locale) for hour in range(24)],
         )
         for day, name in enumerate(WEEKDAYS)
     ]
@@ -426,17 +430,15 @@ def _loss_series(buckets: Sequence[Bucket], locale: Locale) -> Series:
     )
 
 
-def _heatmap_cell(
-    mean: float | None, summary: Summary | None, low: float, high: float, locale: Locale
-) -> HeatmapCell:
-    if mean is None or summary is None:
+def _heatmap_cell(found: HourMean | None, low: float, high: float, locale: Locale) -> HeatmapCell:
+    if found is None:
         return HeatmapCell(0, "", locale.label("no_samples"))
+    mean = found.mean
     level = 5 if high <= low else min(1 + int((mean - low) / (high - low) * 5), 5)
-    count: Distribution = summary.metric(DOWN)
     return HeatmapCell(
         level,
         whole_number(round(mean * _PER_MEGABIT), locale.language),
-        f"{figure(mean * _PER_MEGABIT, locale.language)} Mbit/s, n = {count.count}",
+        f"{figure(mean * _PER_MEGABIT, locale.language)} Mbit/s, n = {found.samples}",
     )
 
 

@@ -269,11 +269,11 @@ class PublicPages:
 
     def _uses(self, asked: _AskedCommune) -> list[uses_view.LineUses]:
         """What each line is good for, in the order of the page."""
-        summaries, known, period = self._model.summaries, uses_file.read(), asked.chosen.period
+        hours, known, period = self._model.hours_of_week, uses_file.read(), asked.chosen.period
 
         def read() -> list[uses_view.LineUses]:
             return [
-                uses_view.line_uses(summaries.hours_of_week(line.key, period), known, asked.locale)
+                uses_view.line_uses(hours(line.key, period), known, asked.locale)
                 for line in view.in_order(asked.lines)
             ]
 

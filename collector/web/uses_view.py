@@ -22,6 +22,7 @@ from collector.domain.uses import (
     loaded_latency_ms,
 )
 from collector.registry.registry import LineKey
+from collector.rollup.queries import HoursOfWeek
 from collector.rollup.summary import Summary
 from collector.web.formatting import MISSING, axis_number, by_name, figure
 from collector.web.line_table import percent
@@ -114,10 +115,10 @@ def use_name(use: Use, locale: Locale) -> str:
     return Phrase(use.name_vi, use.name_en).in_(locale.language)
 
 
-def section_of(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Locale) -> UsesSection:
+def section_of(hours: HoursOfWeek, uses: Uses, locale: Locale) -> UsesSection:
     """The table of a line from its hours of the week."""
-    whole = hours_summary(cells)
-    known = _figures(cells, whole, uses)
+    whole = hours_summary(hours)
+    known = _figures(hours, whole, uses)
     return UsesSection(
         rows=[_row(use, known, uses, locale) for use in uses.shown],
         scores=(
@@ -131,9 +132,9 @@ def section_of(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Loc
     )
 
 
-def line_uses(cells: Mapping[tuple[int, int], Summary], uses: Uses, locale: Locale) -> LineUses:
+def line_uses(hours: HoursOfWeek, uses: Uses, locale: Locale) -> LineUses:
     """A line among others."""
-    known = figures_by_hours(cells, uses)
+    known = figures_by_hours(hours, uses)
     return LineUses(
         words=[_words(use, known, uses, locale) for use in uses.shown],
         score=_score(known.all_hours, uses, locale),
@@ -148,16 +149,16 @@ def figures_of_line(summary: Summary, uses: Uses) -> LineFigures:
     )
 
 
-def figures_by_hours(cells: Mapping[tuple[int, int], Summary], uses: Uses) -> LineFigures:
+def figures_by_hours(hours: HoursOfWeek, uses: Uses) -> LineFigures:
     """The figures of a line from its Summaries by hour of the week."""
-    return _figures(cells, hours_summary(cells), uses)
+    return _figures(hours, hours_summary(hours), uses)
 
 
-def _figures(cells: Mapping[tuple[int, int], Summary], whole: Summary, uses: Uses) -> LineFigures:
+def _figures(hours: HoursOfWeek, whole: Summary, uses: Uses) -> LineFigures:
     all_hours = figures_of(whole, uses)
     return LineFigures(
-        office=figures_of(hours_summary(cells, uses.office_hours), uses),
-        peak=figures_of(hours_summary(cells, uses.peak_hours), uses),
+        office=figures_of(hours_summary(hours, uses.office_hours), uses),
+        peak=figures_of(hours_summary(hours, uses.peak_hours), uses),
         all_hours=all_hours,
         loaded=_loaded(all_hours, whole, uses),
     )

@@ -15,8 +15,8 @@ from collector.registry.file_format import parse_toml
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Step
-from collector.rollup.queries import Bucket
-from collector.rollup.summary import Summary
+from collector.rollup.queries import Bucket, HourMean, means_of_week
+from collector.rollup.summary import EMPTY, Summary
 from collector.web import line_view
 from collector.web.line_table import DOWN, UP
 from collector.web.presentation import Locale
@@ -63,8 +63,11 @@ def test_the_assessments_figures_are_in_mbit_s() -> None:
 
 
 def test_the_heatmap_s_cells_are_in_mbit_s() -> None:
-    row = line_view.heatmap({(0, 5): SUMMARY}, EN)[0][1]
+    row = line_view.heatmap(means_of_week({(0, 5): [SUMMARY]}, DOWN), EN)[0][1]
     assert (row[5].text, row[5].words) == ("300", "300.0 Mbit/s, n = 1200")
+    assert row[4].words == "no samples"
+    twice = means_of_week({(0, 5): [SUMMARY, EMPTY, SUMMARY], (1, 5): [EMPTY]}, DOWN)
+    assert twice == {(0, 5): HourMean(2_400, 2 * SUMMARY.metric(DOWN).total)}
 
 
 def test_percentiles_are_in_mbit_s_within_the_sketch_s_error_of_1_percent() -> None:

@@ -111,7 +111,7 @@ def test_latency_under_load_is_that_of_the_worse_direction() -> None:
 
 
 def test_hours_of_offices_and_of_the_evening_are_apart() -> None:
-    cells = {(0, 9): summary(down=90), (0, 12): summary(down=50), (6, 20): summary(down=5)}
+    cells = {(0, 9): [summary(down=90)], (0, 12): [summary(down=50)], (6, 20): [summary(down=5)]}
     for hours, expected in ((USES.office_hours, 90), (USES.peak_hours, 5)):
         found = uses.figures_of(uses.hours_summary(cells, hours), USES)
         assert found is not None
@@ -119,7 +119,7 @@ def test_hours_of_offices_and_of_the_evening_are_apart() -> None:
 
 
 def test_what_holds_a_use_back_is_said_with_figure_and_limit() -> None:
-    cells = {(0, 9): summary(up=30), (2, 20): summary(up=18, lost=30)}
+    cells = {(0, 9): [summary(up=30)], (2, 20): [summary(up=18, lost=30)]}
     section = uses_view.section_of(cells, USES, VI)
     meeting, web, *_ = section.rows
     words = [one.word for one in (meeting.office, meeting.peak, meeting.all_hours, meeting.loaded)]
@@ -132,7 +132,7 @@ def test_what_holds_a_use_back_is_said_with_figure_and_limit() -> None:
 
 
 def test_a_line_among_others_names_other_hours_and_load_only_where_their_word_is_another() -> None:
-    cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
+    cells = {(0, hour): [summary(up=30)] for hour in (8, 9, 10, 14)} | {(2, 20): [summary(up=18)]}
     meeting, *_, voice = uses_view.line_uses(cells, USES, EN).words
     assert meeting.word.word == "good"
     assert meeting.others == ["evening peak: limited", "under load: limited"]
@@ -164,7 +164,7 @@ def test_an_isp_s_good_lines_are_counted_of_those_with_figures() -> None:
 def test_an_isp_s_lines_are_counted_in_office_hours_and_in_the_evening_apart() -> None:
     registry = parse_toml(REGISTRY.encode(), "seeded.toml", official())
     lines = known_lines(registry, [])
-    cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
+    cells = {(0, hour): [summary(up=30)] for hour in (8, 9, 10, 14)} | {(2, 20): [summary(up=18)]}
     figures = {lines[0].key: uses_view.figures_by_hours(cells, USES)}
     (row,) = (r for r in uses_view.isp_uses(lines[:1], figures, USES, VI))
     assert row.uses[0].good == "1/1"
@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_words() -> None:
 
 
 def test_a_sheet_of_paper_has_the_uses_by_their_word() -> None:
-    cells = {(0, hour): summary(up=30) for hour in (8, 9, 10, 14)} | {(2, 20): summary(up=18)}
+    cells = {(0, hour): [summary(up=30)] for hour in (8, 9, 10, 14)} | {(2, 20): [summary(up=18)]}
     ((badge, names),) = uses_view.line_uses(cells, USES, EN).by_word
     assert badge.word == "good"
     assert names.startswith("Online meetings (evening peak: limited, under load: limited); ")
