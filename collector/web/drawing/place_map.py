@@ -237,8 +237,11 @@ class _Framed:
 
 def _shape(area: Area, place: _Projection) -> Shape | None:
     """The area as drawn; None where nothing of it is in the picture."""
-    rings = [[place(*point) for point in ring] for ring in area.rings]
-    seen = [_ring_path(ring) for ring in rings if _bounds(ring).touches(place.frame)]
+    seen = [
+        _ring_path([place(*point) for point in ring])
+        for ring in area.rings
+        if _bounds(ring, place).touches(place.frame)
+    ]
     for longitude, latitude in area.islands:
         x, y = place(longitude, latitude)
         if _Box(x, y, x, y).touches(place.frame):
@@ -246,9 +249,10 @@ def _shape(area: Area, place: _Projection) -> Shape | None:
     return Shape(area.look, "".join(seen), area.title, area.href) if seen else None
 
 
-def _bounds(ring: Sequence[tuple[float, float]]) -> _Box:
-    xs, ys = zip(*ring, strict=True)
-    return _Box(min(xs), min(ys), max(xs), max(ys))
+def _bounds(ring: Sequence[tuple[float, float]], place: _Projection) -> _Box:
+    """What a ring takes in the picture; most of a nation's are outside of a commune's."""
+    longitudes, latitudes = zip(*ring, strict=True)
+    return _Box(*place(min(longitudes), max(latitudes)), *place(max(longitudes), min(latitudes)))
 
 
 def _ring_path(ring: Sequence[tuple[float, float]]) -> str:
