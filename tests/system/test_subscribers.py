@@ -1,8 +1,8 @@
 """The files for other programs: run where the program is at hand, parsed where it is not.
 
-Telegraf, Grafana and Node-RED are not among our packages and were not run. What is asserted of
-their files is what can be without them: Grafana's queries on a real PostgreSQL, Node-RED's function
-in Node.js where there is one, Telegraf's paths against a real envelope.
+Node-RED itself runs the flow in tests/node_red. Telegraf and Grafana are on no index of packages
+that we use (Debian, PyPI, npm) and were not run: Grafana's queries are, on a real PostgreSQL, and
+Telegraf's paths are held against a message of every kind that it subscribes to.
 """
 
 from __future__ import annotations
@@ -119,31 +119,57 @@ def test_a_reader_with_an_account_gets_results_from_the_broker_that_we_deploy(
         assert f"\t{round(values.download_whole_bps / 1e6)}\t" in lines[0], "slow start included"
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
-def test_each_figure_of_every_kind_stands_in_its_own_column(tmp_path: Path) -> None:
-    sent, said = messages(), tmp_path / "said"
-    with Broker(tmp_path / "broker") as broker:
-        reading = reader("mosquitto_sub.sh", broker.config().port, None)
+def lines_of_every_kind(command: str, folder: Path) -> set[str]:
+    """What a reader prints of a message of every kind."""
+    sent, said = messages(), folder / "said"
+    results = sum(len(message.results) for message in sent)
+    with Broker(folder / "broker") as broker:
+        reading = reader(command, broker.config().port, None)
         environment = reading.environment | {"PATH": "/usr/bin:/bin"}
         with said.open("w") as out:
             process = subprocess.Popen(reading.argv, cwd="/", stdout=out, env=environment)
 
-        def rows() -> set[tuple[str, ...]]:
-            return {tuple(line.split("\t")) for line in said.read_text().splitlines()}
+        def lines() -> set[str]:
+            return set(said.read_text().splitlines())
 
         def heard(sender: Client) -> bool:
             for message in sent:
                 sender.publish(message.topic, message.payload)
-            return {row[2] for row in rows()} == {message.kind for message in sent}
+            return len(lines()) >= results
 
         try:
             with Client(broker.config(), "probe") as probe:
-                eventually(lambda: heard(probe), "each kind is printed")
+                eventually(lambda: heard(probe), "each result is printed")
         finally:
             process.terminate()
             process.wait(60)
-    assert {len(row) for row in rows()} == {8}
-    assert rows() == {
+    return lines()
+
+
+def test_the_program_in_python_prints_a_result_of_every_kind(tmp_path: Path) -> None:
+    """Each message is valid by the contract's schema too, else it would have ended."""
+    assert lines_of_every_kind("subscribe.py", tmp_path) == {
+        " ".join(
+            (
+                json.loads(message.payload)["epoch"],
+                str(seq),
+                "phu-thong-01",
+                result["line"]["id"],
+                message.kind,
+                result["outcome"],
+            )
+        )
+        for message in messages()
+        for seq, result in enumerate(message.results, start=1)
+    }
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_each_figure_of_every_kind_stands_in_its_own_column(tmp_path: Path) -> None:
+    sent = messages()
+    rows = {tuple(line.split("\t")) for line in lines_of_every_kind("mosquitto_sub.sh", tmp_path)}
+    assert {len(row) for row in rows} == {8}
+    assert rows == {
         (
             "phu-thong-01",
             result["line"]["id"],
@@ -227,20 +253,39 @@ def flat(value: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def test_telegraf_names_keys_that_an_envelope_has() -> None:
-    config = tomllib.loads((DEPLOY / "telegraf" / "tramdo.conf").read_text(encoding="utf-8"))
-    results = {"throughput": samples.throughput(), "latency": samples.latency()}
-    for consumer in config["inputs"]["mqtt_consumer"]:
+def test_telegraf_names_keys_that_the_messages_have() -> None:
+    """Of every result: keys of figures may be absent, as of one that failed; others never are."""
+    sent = {message.kind: message for message in messages()}
+    for consumer in telegraf_consumers():
         (topic,) = consumer["topics"]
-        kind = topic.rpartition("/")[2]
-        envelope = json.loads(samples.envelope([(1, results[kind])]))
+        message = sent[topic.rpartition("/")[2]]
         (parser,) = consumer["json_v2"]
         (record,) = parser["object"]
-        names = set(flat(envelope[record["path"]][0]))
-        for name in (*record["included_keys"], record["timestamp_key"], *record["tags"]):
-            assert name in names, name
+        of_each = [set(flat(one)) for one in json.loads(message.payload)[record["path"]]]
+        wanted = {*record["included_keys"], record["timestamp_key"], *record["tags"]}
+        assert wanted <= set.union(*of_each), "a figure that no result has"
+        assert {name for name in wanted if "_values_" not in name} <= set.intersection(*of_each)
         (parsing,) = consumer["topic_parsing"]
-        assert len(parsing["topic"].split("/")) == len(topic.split("/"))
+        assert len(parsing["topic"].split("/")) == len(message.topic.split("/"))
+
+
+def test_telegraf_s_times_are_those_of_the_messages() -> None:
+    """Go's layout with fractions of any length, or none, and a zone as `Z` or `+00:00`."""
+    layout = "2006-01-02T15:04:05.999999999Z07:00"
+    for consumer in telegraf_consumers():
+        (record,) = consumer["json_v2"][0]["object"]
+        assert record["timestamp_format"] == layout
+    for message in messages():
+        for result in message.results:
+            assert re.fullmatch(
+                r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", result["started_at"]
+            )
+
+
+def telegraf_consumers() -> list[dict[str, Any]]:
+    config = tomllib.loads((DEPLOY / "telegraf" / "tramdo.conf").read_text(encoding="utf-8"))
+    consumers: list[dict[str, Any]] = config["inputs"]["mqtt_consumer"]
+    return consumers
 
 
 # Node-RED
