@@ -25,8 +25,9 @@ _GROUPED = re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?")
 
 
 class LineFields(Struct, frozen=True, kw_only=True):
-    """A line as typed."""
+    """A line as typed; `registered_id`: the one that it had in the registry, "" for a new line."""
 
+    registered_id: str = ""
     id: str = ""
     isp: str = ""
     plan_down_mbit_s: str = ""
@@ -73,7 +74,7 @@ def with_spare_lines(fields: ProbeFields) -> list[LineFields]:
 
 
 def typed(form: Mapping[str, str]) -> ProbeFields:
-    """The fields of a form that was sent."""
+    """The fields of a form that was sent, without registered lines whose id was emptied."""
     lines = [
         LineFields(
             **{
@@ -85,7 +86,8 @@ def typed(form: Mapping[str, str]) -> ProbeFields:
     ]
     names = [name for name in ProbeFields.__struct_fields__ if name != "lines"]
     texts: dict[str, Any] = {name: form.get(name, "").strip() for name in names}
-    return ProbeFields(**texts, lines=[line for line in lines if line.id])
+    kept = [line for line in lines if line.id or (line != LineFields() and not line.registered_id)]
+    return ProbeFields(**texts, lines=kept)
 
 
 def registry_with(
@@ -156,11 +158,14 @@ def _commune_code(text: str, places: PlaceIndex) -> str:
 
 def _line_table(line: LineFields, isps: dict[str, Isp], locale: Locale) -> dict[str, Any]:
     table = {name: text for name, text in msgspec.structs.asdict(line).items() if text}
+    table.pop("registered_id", None)
     for name in ("plan_down_mbit_s", "plan_up_mbit_s"):
         if name in table:
             table[name] = _number(table[name], locale)
     if line.isp:
         table["isp"] = _isp(line.isp, isps)
+        # Most offices have one line of an ISP.
+        table.setdefault("id", table["isp"])
     return table
 
 
@@ -187,6 +192,7 @@ def _number(text: str, locale: Locale) -> str:
 
 def _line_fields(line: Line, registry: Registry, locale: Locale) -> LineFields:
     return LineFields(
+        registered_id=line.id,
         id=line.id,
         isp=_isp_text(line.isp, registry),
         plan_down_mbit_s=_speed(line.plan_down_bps, locale),

@@ -93,9 +93,18 @@ def test_a_line_without_an_id_is_left_out_and_a_probe_is_retired() -> None:
     assert len(without.probes) == len(KNOWN.probes) - 1
 
 
+def test_a_new_line_without_an_id_gets_its_isp_s_and_is_never_dropped_in_silence() -> None:
+    new = edited(line2_isp="FPT Telecom", line2_plan_down_mbit_s="1000")
+    assert [line.id for line in new.probes[KEY].lines] == ["vnpt", "viettel", "fpt-telecom"]
+    with pytest.raises(SettingsError) as raised:
+        edited(line2_plan_down_mbit_s="1000")
+    assert any("line[3]: isp" in one.in_(VI.language) for one in raised.value.problems)
+
+
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
+        ({"line2_isp": "VNPT"}, "vnpt có hai lần"),
         ({"commune": "tân hòa"}, "hãy ghi mã xã: "),
         ({"commune": "nowhere"}, "không có xã tên như vậy"),
         ({"commune": "99999"}, "không có xã mã 99999"),

@@ -373,9 +373,9 @@ LABELS = {
     ),
     "registry_plan_note": Phrase(
         "Đổi gói cước: ghi tốc độ mới và ngày gói bắt đầu có hiệu lực. Để trống mã đường truyền để "
-        "bỏ đường truyền.",
+        "bỏ đường truyền; đường truyền mới để trống mã thì lấy mã của nhà mạng.",
         "To change a plan, enter the new speeds and the day on which it takes effect. Leave a "
-        "line's id empty to remove it.",
+        "line's id empty to remove it; a new line without an id gets the ISP's.",
     ),
     "registry_newest": Phrase("Thay đổi mới nhất", "Newest changes"),
     "registry_older": Phrase("Thay đổi cũ hơn", "Older changes"),
