@@ -333,8 +333,10 @@ class Outbox:
         taken = taken_frames(path)
         make_tables(self._db)
         found = high_water_mark.read(path)
-        self._rows.forget_empty_epochs()
         try:
+            # Before any is forgotten: which are empty is known by their first rows.
+            self._rows.epochs()
+            self._rows.forget_empty_epochs()
             self.epochs = Epochs(self._rows.epochs())
         except ValueError as error:
             raise OutboxDamagedError(damaged(path, error)) from error

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from probe.deliver import high_water_mark
+from probe.deliver import high_water_mark, row_codec
 from probe.deliver.high_water_mark import HighWaterMark
 from probe.deliver.loss_reports import losses_of
 from probe.deliver.write_ahead_log import index_of, log_of
@@ -25,7 +25,10 @@ from runtime.language import Phrase
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 -- One row an opening in which results were stored: which row its epoch begins at.
-CREATE TABLE IF NOT EXISTS epochs (first_row INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
+-- `checksum` is of both others (`row_codec.epoch_checksum`).
+CREATE TABLE IF NOT EXISTS epochs (
+    first_row INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, checksum INTEGER
+);
 """
 _BLOCKS = """
 CREATE TABLE blocks (
@@ -118,14 +121,28 @@ def make_tables(db: sqlite3.Connection) -> None:
     """Create missing tables. Not part of `open_database`: the log is read before it is written."""
     db.executescript(_SCHEMA)
     _make_blocks(db)
+    with transaction(db):
+        _make_epochs(db)
+
+
+def _make_epochs(db: sqlite3.Connection) -> None:
+    """The epochs of a file of an older version, and the checksums of those that had none."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(epochs)")}
+    is_older = "checksum" not in columns
+    if is_older:
+        db.execute("ALTER TABLE epochs ADD COLUMN checksum INTEGER")
     # Before 0.2.0 a file had one epoch from its first row on, `meta.epoch`. A file made since then
     # has one there too that nobody uses: an older version, after a rollback, would number its
     # results by rows, and they must collide with none.
-    db.execute(
-        "INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch' "
+    only = db.execute(
+        "INSERT INTO epochs (first_row, epoch) SELECT 1, value FROM meta WHERE key = 'epoch' "
         "AND NOT EXISTS (SELECT 1 FROM epochs) AND EXISTS (SELECT 1 FROM blocks)"
-    )
+    ).rowcount
     db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
+    if is_older or only:
+        rows = db.execute("SELECT first_row, CAST(epoch AS BLOB) FROM epochs").fetchall()
+        sums = [(row_codec.epoch_checksum(first, epoch), first) for first, epoch in rows]
+        db.executemany("UPDATE epochs SET checksum = ? WHERE first_row = ?", sums)
 
 
 def _make_blocks(db: sqlite3.Connection) -> None:
@@ -133,8 +150,7 @@ def _make_blocks(db: sqlite3.Connection) -> None:
     kinds = dict(db.execute("SELECT name, type FROM sqlite_schema").fetchall())
     if "blocks" in kinds:
         return
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         if kinds.get("results") == "table":
             columns = {row[1] for row in db.execute("PRAGMA table_info(results)")}
             db.execute("ALTER TABLE results RENAME TO blocks")
@@ -145,8 +161,17 @@ def _make_blocks(db: sqlite3.Connection) -> None:
         else:
             db.execute(_BLOCKS)
         db.execute(_REFUSES_OLDER)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done within, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
+        # A full disk may have ended the transaction already.
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
+from probe.deliver import row_codec
 from probe.deliver.blocks import MAX_RESULTS, Row
-from probe.deliver.outbox_file import CANNOT_READ, CANNOT_WRITE, translated_errors
+from probe.deliver.outbox_file import CANNOT_READ, CANNOT_WRITE, transaction, translated_errors
 from probe.deliver.ranges import Range, total
 
 if TYPE_CHECKING:
@@ -72,9 +73,12 @@ class OutboxRows:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM blocks").fetchone()[0])
 
     def epochs(self) -> list[tuple[int, UUID]]:
-        """The first row of each epoch. ValueError for what is no UUID."""
-        rows = self._db.execute("SELECT first_row, epoch FROM epochs ORDER BY first_row")
-        return [(int(first), UUID(str(epoch))) for first, epoch in rows]
+        """The first row of each epoch. ValueError: one is not as it was written."""
+        rows = self._db.execute(
+            "SELECT first_row, ifnull(CAST(epoch AS BLOB), x''), checksum FROM epochs "
+            "ORDER BY first_row"
+        )
+        return [_epoch(*row) for row in rows]
 
     def forget_empty_epochs(self) -> None:
         """Delete epochs of which no row is left, but the newest: one comes with each opening."""
@@ -87,7 +91,8 @@ class OutboxRows:
 
     def add_epoch(self, first_row: int, epoch: UUID) -> None:
         """Begin an epoch; within `transaction`."""
-        self._db.execute("INSERT INTO epochs VALUES (?, ?)", (first_row, str(epoch)))
+        checksum = row_codec.epoch_checksum(first_row, str(epoch).encode())
+        self._db.execute("INSERT INTO epochs VALUES (?, ?, ?)", (first_row, str(epoch), checksum))
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Insert blocks; within `transaction`."""
@@ -214,16 +219,8 @@ class OutboxRows:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done within, or nothing of it."""
-        with translated_errors(CANNOT_WRITE):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have ended the transaction already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with translated_errors(CANNOT_WRITE), transaction(self._db):
+            yield
 
     def _delete_some(self, which: str, uncovered: Sequence[Range]) -> list[Range]:
         found = self._db.execute(
@@ -237,6 +234,12 @@ class OutboxRows:
                 rows.append((last - count + 1, last))
         self.delete(last for _, last in rows)
         return rows
+
+
+def _epoch(first: int, epoch: bytes, checksum: object) -> tuple[int, UUID]:
+    if checksum != row_codec.epoch_checksum(first, epoch):
+        raise ValueError(f"the epoch from row {first} on is not as it was written")
+    return first, UUID(epoch.decode())
 
 
 def _json(ranges: Sequence[Range]) -> str:

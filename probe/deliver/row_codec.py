@@ -142,6 +142,11 @@ def checksum(seq: int, kind: bytes, packed: bytes, count: int = 1) -> int:
     return zlib.crc32(packed, zlib.crc32(b"%d %b%b " % (seq, several, kind)))
 
 
+def epoch_checksum(first_row: int, epoch: bytes) -> int:
+    """CRC-32 over the row that an epoch begins at, and the text of its UUID."""
+    return zlib.crc32(b"%d %b" % (first_row, epoch))
+
+
 def _bodies_of_records(begun: bytes, first_seq: int) -> list[bytes]:
     try:
         text = compression.read_begun(begun, _MAX_BODY_BYTES)

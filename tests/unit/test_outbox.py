@@ -253,6 +253,61 @@ def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:
     opened.close()
 
 
+def test_epochs_of_a_file_of_before_they_had_a_checksum_get_one(path: Path) -> None:
+    epochs = []
+    for _ in range(2):
+        outbox = Outbox(path)
+        fill(outbox, 2)
+        outbox.close()
+        epochs.append(outbox.epoch)
+    with closing(sqlite3.connect(path)) as db:
+        rows = db.execute("SELECT first_row, epoch FROM epochs").fetchall()
+        db.execute("DROP TABLE epochs")
+        db.execute("CREATE TABLE epochs (first_row INTEGER PRIMARY KEY, epoch TEXT UNIQUE)")
+        db.executemany("INSERT INTO epochs VALUES (?, ?)", rows)
+        db.commit()
+    for _ in range(2):
+        opened = Outbox(path)
+        assert [opened.epochs.identity(row) for row in seqs(opened)] == [
+            (epoch, seq) for epoch in epochs for seq in (1, 2)
+        ]
+        opened.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(checksum) FROM epochs").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        # Another UUID: its results would be delivered as those of an epoch that there never was.
+        "epoch = replace(epoch, substr(epoch, 1, 1), iif(epoch < '8', 'f', '0'))",
+        # Their numbers would be those of others.
+        "first_row = first_row + 1",
+        "epoch = CAST(x'ff' || substr(epoch, 2) AS TEXT)",
+        "epoch = x''",
+        "checksum = checksum + 1",
+        "checksum = NULL",
+    ],
+)
+def test_an_epoch_that_was_changed_in_the_file_is_damage_and_named(path: Path, damage: str) -> None:
+    epochs = []
+    for _ in range(2):
+        outbox = Outbox(path)
+        fill(outbox, 2)
+        outbox.close()
+        epochs.append(outbox.epoch)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE epochs SET {damage} WHERE first_row = 3")
+    with pytest.raises(OutboxDamagedError):
+        Outbox(path)
+    assert set_aside(path, "x") == epochs[1]
+    fresh = Outbox(path)
+    fresh.report_ended_epochs(lambda epoch: ("results_dropped", str(epoch).encode()), 0.0)
+    named = [row.body.decode() for row in fresh.pending(0, fresh.last_row, 10)]
+    assert sorted(named) == sorted(map(str, epochs))
+    fresh.close()
+
+
 def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
     for now_s in (100.0, 100.0, 100.0, 200.0, 200.0, 200.0):
         fill(outbox, 1, now_s)
