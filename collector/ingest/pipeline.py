@@ -143,6 +143,9 @@ class IngestPipeline:
         self._receipt_pacer = ReceiptPacer(config.receipts.min_gap_s)
         self._receipt_numbers = ReceiptNumbers()
         self._epoch_requests = EpochRequests()
+        # By tenant and probe: what the newest `info` that came here says; the store may not have it
+        # yet.
+        self._named: dict[tuple[str, str], NamedEpochs] = {}
         self._is_spare = not self._leases.filters()
         # After the store failed: receipts that wait must not keep the thread busy.
         self._receipts_at_s = 0.0
@@ -285,6 +288,7 @@ class IngestPipeline:
         self._connected_at_s = time.monotonic()
         self._receipt_pacer = ReceiptPacer(self._config.receipts.min_gap_s)
         self._epoch_requests = EpochRequests()
+        self._named.clear()
         # Another collector may have stored and receipted meanwhile.
         self._expect_another_store()
 
@@ -432,7 +436,7 @@ class IngestPipeline:
                 if not (retained or redelivered):
                     run = ProbeRun(info.epoch, info.started_at)
                     self.name_conflicts.observe(tenant, probe, run, at)
-                named = NamedEpochs.of(tenant, probe, info)
+                named = self._named[tenant, probe] = NamedEpochs.of(tenant, probe, info)
                 self._receipt_numbers.learn(named)
                 self._epoch_requests.add(named)
 
@@ -523,7 +527,8 @@ class IngestPipeline:
         ledgers, every = self._store.ledgers(), self._store.named_epochs()
         self._all_receipts_due = False
         self._set_status(IngestStatus(self.state.broker_trouble, None))
-        for named in every:
+        for stored in every:
+            named = self._named.get((stored.tenant, stored.probe), stored)
             self._receipt_numbers.learn(named)
             if self._leases.holds(named.tenant):
                 self._epoch_requests.add(named)
