@@ -36,6 +36,7 @@ from collector.config import Config
 from collector.copy_cli import EPILOG, add_command, read_config
 from collector.domain import signature_cli, thresholds_file
 from collector.domain.lines import known_lines
+from collector.domain.place_search import commune_text
 from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
 from collector.evidence import cli as evidence_cli
@@ -188,7 +189,11 @@ def _run(config: Config) -> int:
             alert_store,
             Notifier(
                 alert_store,
-                channels(config.alerts, ZoneInfo(config.web.timezone)),
+                channels(
+                    config.alerts,
+                    ZoneInfo(config.web.timezone),
+                    lambda code: commune_text(code, read_model.registry().communes),
+                ),
                 holds=opened.leases.holds,
             ),
             config.alerts,

@@ -198,10 +198,15 @@ def _no_answer(alert: Alert) -> Phrase:
     )
 
 
-def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notification:
+def compose_mail(
+    pending: Sequence[AlertEvent],
+    timezone: tzinfo,
+    commune_name: Callable[[str], str] = lambda _: "",
+) -> Notification:
     """One mail for all pending events; there is at least one.
 
-    Subject and sentences are Vietnamese; each title has its English name beside it.
+    Subject and sentences are Vietnamese; each title has its English name beside it. `commune_name`
+    names a commune by its code, with its province; "" where it is not known.
     """
     begun = [one.alert for one in pending if one.transition is Transition.BEGIN]
     ended = [one.alert for one in pending if one.transition is Transition.END]
@@ -214,7 +219,10 @@ def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notificatio
     for heading, alerts in (("CẢNH BÁO MỚI", begun), ("ĐÃ KẾT THÚC", ended)):
         if alerts:
             parts.append(heading)
-            parts += [_paragraph(alert, timezone) for alert in alerts[:_MOST_LISTED]]
+            parts += [
+                _paragraph(alert, timezone, commune_name(alert.commune_code or ""))
+                for alert in alerts[:_MOST_LISTED]
+            ]
             if (more := len(alerts) - _MOST_LISTED) > 0:
                 parts.append(f"… và {more} cảnh báo khác, xem trên trang của trung tâm.")
     return Notification(notification_id(pending), f"[Tramdo] {head}", "\n\n".join(parts) + "\n")
@@ -266,9 +274,12 @@ def place(alert: Alert) -> str:
     return ", ".join(" ".join(part.split()) for part in parts if part)
 
 
-def _paragraph(alert: Alert, timezone: tzinfo) -> str:
+def _paragraph(alert: Alert, timezone: tzinfo, commune: str) -> str:
     vietnamese, english = _TITLES[alert.key.kind]
-    lines = [f"{vietnamese} ({english})", f"  {place(alert)}", f"  {sentence(alert, timezone)}"]
+    lines = [f"{vietnamese} ({english})", f"  {place(alert)}"]
+    if commune:
+        lines.append(f"  {commune}")
+    lines.append(f"  {sentence(alert, timezone)}")
     lines.append(f"  Bắt đầu: {_clock(alert.began_at, timezone)}")
     if alert.ended_at is not None:
         lines.append(f"  Kết thúc: {_clock(alert.ended_at, timezone)}")

@@ -20,12 +20,14 @@ _LONGEST_WAIT_S = 3600.0
 log = logging.getLogger("alerts")
 
 
-def channels(config: AlertsConfig, timezone: tzinfo) -> dict[str, Channel]:
-    """The configured channels by name."""
+def channels(
+    config: AlertsConfig, timezone: tzinfo, commune_name: Callable[[str], str] = lambda _: ""
+) -> dict[str, Channel]:
+    """The configured channels by name; see `notification.compose_mail`."""
     found: dict[str, Channel] = {}
     if (to_mail := config.mail) is not None:
         found["mail"] = lambda pending: mail.send(
-            notification.compose_mail(pending, timezone), to_mail
+            notification.compose_mail(pending, timezone, commune_name), to_mail
         )
     if (to_webhook := config.webhook) is not None:
         found["webhook"] = lambda pending: webhook.post(

@@ -211,6 +211,27 @@ def with_province(commune: Commune) -> str:
     return f"{commune.name}, {short_province(commune.province_name)}"
 
 
+def commune_text(code: str, communes: Mapping[str, Commune]) -> str:
+    """The name of a commune with its province's; "" of one that is not known."""
+    commune = communes.get(code)
+    return with_province(commune) if commune else ""
+
+
+def named_among(communes: Iterable[Commune], every: Iterable[Commune]) -> dict[str, str]:
+    """The name of each commune by its code, for a list of them.
+
+    The province's stands beside it where the list is of several provinces and another commune of
+    `every` has the name.
+    """
+    found = list(communes)
+    several = len({commune.province_code for commune in found}) > 1
+    shared = shared_names(every) if several else frozenset()
+    return {
+        commune.code: with_province(commune) if commune.name in shared else commune.name
+        for commune in found
+    }
+
+
 def shared_names(communes: Iterable[Commune]) -> frozenset[str]:
     """The names that more than one commune has."""
     counted = Counter(commune.name for commune in communes)

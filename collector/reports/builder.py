@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct
 
 from collector.domain.assessment import NoVerdictReason
+from collector.domain.place_search import named_among, shared_names, with_province
 from collector.domain.planned_tests import Plans, monthly_plans
 from collector.domain.thresholds import Thresholds
 from collector.registry.planned_maintenance import PlannedMaintenance
@@ -72,7 +73,9 @@ def resolve_area(registry: Registry, name: str) -> Area:
     elif (group := registry.groups.get(name)) is not None:
         title, lines = group.name, registry.lines_of_group(name)
     elif (commune := registry.communes.get(name)) is not None:
-        title, lines = commune.name, registry.lines_in({name})
+        is_shared = commune.name in shared_names(registry.communes.values())
+        title = with_province(commune) if is_shared else commune.name
+        lines = registry.lines_in({name})
     else:
         inside = {
             c.code: c.province_name for c in registry.communes.values() if c.province_code == name
@@ -116,6 +119,7 @@ def build_report(
     # Before the figures: what is rolled up meanwhile is reported as changed rather than missed.
     data_revision = summaries.revision()
     families = summaries.by_family(lines, period)
+    names = _commune_names(sources.registry, lines)
     maintenance = MaintenanceFigures(
         sources.maintenance, of, period, sources.registry, sources.outages
     )
@@ -134,6 +138,7 @@ def build_report(
             hours=_hours(summaries, lines, period),
             days={name: summaries.daily_by_family(lines, period, name) for name in DAILY_METRICS},
             planned_down=maintenance.down_by_line(),
+            names=names,
         )
     )
     return Report(
@@ -151,7 +156,7 @@ def build_report(
         thresholds=sources.thresholds,
         rows=rows,
         weeks=_weeks(sources, lines, period) if kind is ReportKind.WEEKLY else (),
-        commune_month=_commune_month(sources, lines, period),
+        commune_month=_commune_month(sources, lines, period, names),
         maintenance=announced,
     )
 
@@ -267,8 +272,14 @@ def _in_week(
     return sum(counts.get(key, {}).get(monday, 0) for counts in by_kind)
 
 
+def _commune_names(registry: Registry, lines: Sequence[LineKey]) -> dict[str, str]:
+    """The names of the lines' communes, each with its province's where two could be meant."""
+    communes = {found.code: found for key in lines if (found := registry.commune_of(key))}
+    return named_among(communes.values(), registry.communes.values())
+
+
 def _commune_month(
-    sources: Sources, lines: Sequence[LineKey], period: Period
+    sources: Sources, lines: Sequence[LineKey], period: Period, names: Mapping[str, str]
 ) -> list[CommuneMonth]:
     month = Period(month_of(period.last).first, period.last)
     overview = sources.summaries.overview(month)
@@ -278,7 +289,4 @@ def _commune_month(
         if (commune := sources.registry.commune_of(key)) is not None:
             done = overview.get(key, EMPTY).speed_tests
             tests[commune.code] = tests.get(commune.code, 0) + done
-    return [
-        CommuneMonth(code, sources.registry.communes[code].name, count, needed)
-        for code, count in sorted(tests.items())
-    ]
+    return [CommuneMonth(code, names[code], count, needed) for code, count in sorted(tests.items())]

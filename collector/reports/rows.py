@@ -76,6 +76,8 @@ class RowInputs(Struct, frozen=True, kw_only=True):
     hours: Mapping[LineKey, frozenset[int]]
     days: DaysByMetric
     planned_down: Mapping[LineKey, int] = {}
+    # Of communes, by code; those of the registry where it has none.
+    names: Mapping[str, str] = {}
 
 
 def build_rows(inputs: RowInputs) -> list[ReportRow]:
@@ -214,7 +216,7 @@ def _row(
     planned_down = sum(_planned_down(inputs, key) for key in keys)
     return ReportRow(
         level=level,
-        **_names(inputs.registry, level, keys),
+        **_names(inputs, level, keys),
         lines=len(keys),
         lines_measured=sum(_measured(inputs.summaries.get(key, EMPTY)) for key in keys),
         lines_met=verdicts.count(Verdict.MET),
@@ -402,14 +404,16 @@ def _place(inputs: RowInputs, key: LineKey) -> tuple[str, str, str, str]:
     return (commune.code if commune else "", probe.office if probe else "", key.probe, key.line)
 
 
-def _names(registry: Registry, level: Level, keys: list[LineKey]) -> dict[str, str | None]:
+def _names(inputs: RowInputs, level: Level, keys: list[LineKey]) -> dict[str, str | None]:
     """The names of a row: those that all of its lines share."""
     if level in (Level.AREA, Level.FAMILY) or not keys:
         return {}
+    registry = inputs.registry
     line, commune = registry.line(keys[0]), registry.commune_of(keys[0])
     names: dict[str, str | None] = {}
-    if level is not Level.ISP_PLAN:
-        names = {"commune_code": commune.code, "commune": commune.name} if commune else {}
+    if level is not Level.ISP_PLAN and commune:
+        name = inputs.names.get(commune.code, commune.name)
+        names = {"commune_code": commune.code, "commune": name}
     if level is not Level.COMMUNE:
         names["isp"] = _isp_name(registry, line) if line else None
     if level in (Level.LINE, Level.LINE_FAMILY):

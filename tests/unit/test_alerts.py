@@ -452,6 +452,13 @@ def test_one_alert_has_a_subject_of_its_own() -> None:
     assert "Kết thúc: 12:00 ngày 25/07/2026" in told.text
 
 
+def test_a_mail_names_the_commune_with_its_province() -> None:
+    told = notification.compose_mail(
+        [AlertEvent(Transition.BEGIN, alert())], HANOI, lambda code: f"Xã {code}, Thái Nguyên"
+    )
+    assert "\n  Xã 01969, Thái Nguyên\n" in told.text
+
+
 def test_a_storm_is_one_notice() -> None:
     storm = [AlertEvent(Transition.BEGIN, alert(number=n)) for n in range(3_000)]
     told = notification.compose_mail(storm, HANOI)

@@ -685,6 +685,37 @@ def test_an_area_is_a_group_a_commune_a_province_or_all(name: str, lines: int, t
     assert (len(area.lines), area.name) == (lines, title)
 
 
+def test_the_province_stands_beside_a_name_where_two_could_be_meant() -> None:
+    """There is a Xã Cẩm Giàng in Thái Nguyên and one in Hải Phòng."""
+    given = report_samples.sources()
+    more = msgspec.structs.replace(
+        given.registry.probes[report_samples.TENANT, "tram-02008-1"],
+        probe="tram-10903-1",
+        commune="10903",
+    )
+    both = msgspec.structs.replace(
+        given.registry, probes={**given.registry.probes, (more.tenant, more.probe): more}
+    )
+
+    def report(area: str) -> Report:
+        return builder.build_report(
+            ReportKind.WEEKLY,
+            builder.resolve_area(both, area),
+            WEEK,
+            msgspec.structs.replace(given, registry=both),
+            now=NOW,
+        )
+
+    nation = report("all")
+    names = {row.commune for row in nation.at(Level.COMMUNE)}
+    assert names >= {"Xã Cẩm Giàng, Thái Nguyên", "Xã Cẩm Giàng, Hải Phòng", "Xã Phủ Thông"}
+    assert names == {one.commune for one in nation.commune_month}
+    assert "Xã Cẩm Giàng, Hải Phòng" in all_text(weekly.document(nation))
+    # The title says which province it is.
+    assert "Xã Cẩm Giàng" in {row.commune for row in report("19").at(Level.COMMUNE)}
+    assert report("10903").area == "Xã Cẩm Giàng, Hải Phòng"
+
+
 @pytest.mark.parametrize(
     ("name", "problem"), [("99999", "there is no group"), ("00004", "no line")]
 )
