@@ -31,6 +31,7 @@ from collector.users.user_store import UserStore, UserStoreError
 from collector.web.alert_page import AlertPage
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
+from collector.web.audit_page import AuditPage
 from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
@@ -144,6 +145,7 @@ class Web:
             *LivePage(self._context, read_model, change_signal).routes,
             *StoredApi(self._context, read_model).routes,
             *SignInPages(self._context).routes,
+            *AuditPage(self._context).routes,
         ]
 
     def application(self) -> Starlette:

@@ -28,7 +28,7 @@ _ROWS_MOST = 100_000
 
 
 class FileRoutes:
-    """`/audit`, `/registry/changes`, `/system`, `/search`, `/papers` as files."""
+    """`/registry/changes`, `/system`, `/search`, `/papers` as files."""
 
     def __init__(
         self,
@@ -42,8 +42,6 @@ class FileRoutes:
         self._ingest_status = ingest_status
         self._reports = reports
         self.routes = [
-            Route("/audit.csv", self.audit),
-            Route("/audit.xlsx", self.audit),
             Route("/registry/changes.csv", self.changes),
             Route("/registry/changes.xlsx", self.changes),
             Route("/system.csv", self.system),
@@ -56,12 +54,6 @@ class FileRoutes:
                 Route("/papers.csv", self.papers),
                 Route("/papers.xlsx", self.papers),
             ]
-
-    def audit(self, request: Request) -> Response:
-        """The audit trail, newest first, for users with the permission."""
-        self._context.require(request, Permission.READ_AUDIT)
-        events = self._context.user_store.audit_events(_ROWS_MOST)
-        return self._file(request, table_files.audit_table(events, self._locale(request)))
 
     def changes(self, request: Request) -> Response:
         """Every applied change of the registry, newest first."""

@@ -1,4 +1,4 @@
-"""Floor 3. Sign-in, sign-out, and the page of the audit trail.
+"""Floor 3. Sign-in and sign-out.
 
 A failed sign-in does not reveal whether the name exists or is disabled. Attempts are limited per
 name and per address; the page states how long to wait.
@@ -20,8 +20,6 @@ from starlette.routing import Route
 from collector.users import passwords
 from collector.users.sessions import SESSION_S, Claim
 from collector.users.sign_in_limiter import SignInLimiter
-from collector.users.user import Permission
-from collector.web.formatting import moment
 from collector.web.page_context import (
     SESSION_COOKIE,
     PageContext,
@@ -31,12 +29,11 @@ from collector.web.page_context import (
 )
 
 _VISIT_COOKIE = "tramdo_visit"
-_TRAIL_LINES = 200
 _NAME_MOST = 40
 
 
 class SignInPages:
-    """`/sign-in`, `/sign-out`, `/audit`."""
+    """`/sign-in`, `/sign-out`."""
 
     def __init__(self, context: PageContext) -> None:
         self._context = context
@@ -47,7 +44,6 @@ class SignInPages:
             Route("/sign-in", self.form, methods=["GET"]),
             Route("/sign-in", self.sign_in, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/audit", self.audit),
         ]
 
     def form(self, request: Request) -> Response:
@@ -77,16 +73,6 @@ class SignInPages:
         answer = RedirectResponse("/", 303)
         answer.delete_cookie(SESSION_COOKIE)
         return answer
-
-    def audit(self, request: Request) -> Response:
-        """The audit trail, newest first, for users with the permission."""
-        self._context.require(request, Permission.READ_AUDIT)
-        locale = self._context.locale(request)
-        audit_events = [
-            (event, moment(event.at, locale.language, locale.timezone))
-            for event in self._context.user_store.audit_events(_TRAIL_LINES)
-        ]
-        return self._context.render(request, "audit.html", audit_events=audit_events)
 
     def _sign_in(self, request: Request, name: str, password: str, after: str) -> Response:
         user_store, address = self._context.user_store, address_of(request)

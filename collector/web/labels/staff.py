@@ -301,9 +301,43 @@ LABELS = {
         "letter that goes with the file. It may take some minutes.",
     ),
     # The audit trail
-    "audit_caption": Phrase(
-        "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 actions, newest first."
+    "audit_caption": Phrase("Số thao tác, mới nhất ở trên", "Actions, newest first"),
+    "audit_find": Phrase("Tìm người, việc, đối tượng", "Find a user, an action, a subject"),
+    "audit_sign_in": Phrase("Đăng nhập", "Signed in"),
+    "audit_sign_in_refused": Phrase("Đăng nhập bị từ chối", "Sign-in refused"),
+    "audit_sign_out": Phrase("Đăng xuất", "Signed out"),
+    "audit_refused": Phrase("Bị từ chối vì không có quyền", "Refused: no permission"),
+    "audit_edit_registry": Phrase("Sửa sổ đăng ký", "Changed the registry"),
+    "audit_issue_paper": Phrase("Phát hành báo cáo", "Issued a report"),
+    "audit_take_evidence": Phrase("Tải bộ chứng cứ", "Took a bundle of evidence"),
+    "audit_acknowledge": Phrase("Nhận xử lý cảnh báo", "Acknowledged an alert"),
+    "audit_note": Phrase("Ghi chú về cảnh báo", "Wrote a note on an alert"),
+    "audit_silence": Phrase("Tạm ngừng thông báo", "Silenced alerts"),
+    "audit_end_silence": Phrase("Thông báo trở lại", "Ended a silence"),
+    "audit_measure": Phrase("Yêu cầu đo ngay", "Asked for a measurement"),
+    "audit_identify": Phrase("Yêu cầu trạm đo nháy đèn", "Asked a probe to blink"),
+    "audit_note_line": Phrase("Ghi chú về đường truyền", "Wrote a note on a line"),
+    "audit_correct_note": Phrase("Sửa ghi chú về đường truyền", "Corrected a note on a line"),
+    "audit_withdraw_note": Phrase("Rút ghi chú về đường truyền", "Withdrew a note on a line"),
+    "audit_maintenance_announced": Phrase(
+        "Ghi nhận bảo trì có kế hoạch", "Entered planned maintenance"
     ),
+    "audit_maintenance_corrected": Phrase(
+        "Sửa bảo trì có kế hoạch", "Corrected planned maintenance"
+    ),
+    "audit_maintenance_withdrawn": Phrase(
+        "Rút bảo trì có kế hoạch", "Withdrew planned maintenance"
+    ),
+    "audit_add_mailing": Phrase("Đặt lịch gửi báo cáo", "Set a schedule of mails"),
+    "audit_stop_mailing": Phrase("Dừng lịch gửi báo cáo", "Stopped a schedule of mails"),
+    "audit_resume_mailing": Phrase("Gửi báo cáo trở lại theo lịch", "Resumed a schedule of mails"),
+    "audit_send_mailing": Phrase("Gửi báo cáo ngay", "Sent a report by e-mail now"),
+    "audit_remove_mailing": Phrase("Xóa lịch gửi báo cáo", "Removed a schedule of mails"),
+    "audit_make_calendar_link": Phrase("Tạo đường dẫn lịch", "Made a calendar link"),
+    "audit_revoke_calendar_link": Phrase("Hủy đường dẫn lịch", "Revoked a calendar link"),
+    "audit_people_add": Phrase("Thêm hoặc sửa người dùng", "Added or changed a user"),
+    "audit_people_disable": Phrase("Khóa người dùng", "Disabled a user"),
+    "audit_rollup_rebuild": Phrase("Tổng hợp lại số liệu", "Rebuilt roll-ups"),
     "at": Phrase("Thời điểm", "Time"),
     "who": Phrase("Người thực hiện", "User"),
     "address": Phrase("Địa chỉ mạng", "Address"),
