@@ -8,18 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from collector.alerts.silence import Silence
 from collector.domain.lines import KnownLine
 from collector.mailing.schedule import Mailing, next_due
 from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import Registry
+from collector.reports.builder import NATION
 from collector.reports.maintenance import scope_text
 from collector.reports.report import ReportKind, last_complete_period
 from collector.rollup.periods import Period, local_day, period_after, week_of
 from collector.users.user import AuditEvent, Permission, Role, User
 from collector.web.calendar_file import CalendarEvent, whole_day
 from collector.web.line_view import WEEKDAYS
+from collector.web.period_choice import month_option, week_option
 from collector.web.presentation import Badge, Locale
 
 # An area's reports are expected while one was issued within so long.
@@ -144,8 +147,7 @@ def _is_shown(one: DueItem, period: Period) -> bool:
 def _reports(sources: DueSources, period: Period, locale: Locale) -> Iterator[DueItem]:
     issued = {(one.kind, one.area_id, one.period) for one in sources.issued}
     authors = _authors(sources.events)
-    for kind, area in sorted({(kind, area) for kind, area, _ in issued}):
-        last = max(days.first for one, of, days in issued if (one, of) == (kind, area))
+    for (kind, area), last in sorted(_expected(sources).items()):
         for days in _periods(kind, sources.now, period):
             if not _is_expected(kind, last, days):
                 continue
@@ -160,9 +162,31 @@ def _reports(sources: DueSources, period: Period, locale: Locale) -> Iterator[Du
                 end,
                 f"{name}: {place}, {days.first:%d/%m}–{days.last:%d/%m/%Y}",
                 f"{locale.label('due_last_issued_by')} {by}" if by else "",
-                "/papers",
+                _form_address(kind, place, days, locale),
                 done,
             )
+
+
+def _expected(sources: DueSources) -> dict[tuple[ReportKind, str], date]:
+    """The reports that are issued regularly, with the first day of the last one.
+
+    Where none ever was, a weekly and a monthly one of the first group, or else of all probes.
+    """
+    if not sources.issued and sources.registry.lines():
+        area = next(iter(sources.registry.groups), NATION)
+        kinds = (ReportKind.WEEKLY, ReportKind.MONTHLY)
+        return {(kind, area): last_complete_period(kind, sources.now).first for kind in kinds}
+    found: dict[tuple[ReportKind, str], date] = {}
+    for kind, area, days in sources.issued:
+        found[kind, area] = max(found.get((kind, area), days.first), days.first)
+    return found
+
+
+def _form_address(kind: ReportKind, area: str, days: Period, locale: Locale) -> str:
+    """The form of reports, filled in."""
+    option = week_option if kind is ReportKind.WEEKLY else month_option
+    what = f"{kind}:{option(days.first, locale)[1]}"
+    return f"/papers?{urlencode({'what': what, 'area': area})}"
 
 
 def _authors(events: Iterable[AuditEvent]) -> dict[tuple[str, str], str]:

@@ -64,8 +64,12 @@ class ReportsPage:
         ]
 
     def page(self, request: Request) -> Response:
-        """The issued reports, and the form for users who may make reports."""
-        return self._page(request)
+        """The issued reports, and the form for users who may make reports.
+
+        `what`, `area` and `format` fill the form in.
+        """
+        asked = request.query_params
+        return self._page(request, typed=asked if "what" in asked else None)
 
     def draft(self, request: Request) -> Response:
         """A draft of the current figures, as a file."""

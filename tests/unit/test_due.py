@@ -18,6 +18,7 @@ from collector.registry.planned_maintenance import (
     MaintenanceScope,
     PlannedMaintenance,
 )
+from collector.registry.registry import Registry
 from collector.reports.report import ReportKind
 from collector.rollup.periods import Period, month_of, week_of
 from collector.users.user import AuditEvent, Role, User
@@ -112,6 +113,22 @@ def test_the_centre_has_all_of_it_on_its_day() -> None:
     assert report.title == "Báo cáo tuần: Tỉnh Thái Nguyên, 20/07–26/07/2026"
     assert report.detail == "lần trước do hoa"
     assert report.is_done is False
+    assert report.href == "/papers?what=weekly%3A2026-W30&area=T%E1%BB%89nh+Th%C3%A1i+Nguy%C3%AAn"
+    assert found["report-monthly-19-20260701"].href.startswith("/papers?what=monthly%3A2026-07&")
+
+
+def test_where_nothing_was_ever_issued_the_first_reports_are_due() -> None:
+    found = due(CENTRE, SOURCES._replace(issued=[]))
+    reports = {key: one.is_done for key, one in found.items() if one.kind is view.DueKind.REPORT}
+    area = next(iter(PRESENT.groups), "all")
+    assert reports == {
+        f"report-weekly-{area}-20260720": False,
+        f"report-weekly-{area}-20260727": False,
+        f"report-monthly-{area}-20260601": False,
+        f"report-monthly-{area}-20260701": False,
+    }
+    empty = SOURCES._replace(issued=[], registry=Registry(communes={}))
+    assert not [key for key in due(CENTRE, empty) if key.startswith("report")]
 
 
 def test_a_report_that_is_issued_is_done_and_one_that_is_not_stays_as_overdue() -> None:

@@ -235,6 +235,15 @@ def test_a_report_that_is_refused_keeps_what_was_asked_for(
     assert 'value="xlsx" selected' in again.text
 
 
+def test_an_address_fills_the_form_of_reports_in(store: SqliteStore, tmp_path: Path) -> None:
+    centre = Browser(store, tmp_path, "vi", user=CENTRE)
+    what = re.findall(r'<option value="(weekly:[^"]*)"', centre.get("/papers").text)[2]
+    page = centre.get(f"/papers?what={what}&area=X%C3%A3+Ph%E1%BB%A7+Th%C3%B4ng&format=csv")
+    assert filled(page, "area") == "Xã Phủ Thông"
+    assert f'value="{what}" selected' in page.text
+    assert 'value="csv" selected' in page.text
+
+
 def test_a_bulletin_as_pdf_is_refused_on_the_page(store: SqliteStore, tmp_path: Path) -> None:
     centre = Browser(store, tmp_path, "vi", user=CENTRE)
     page = centre.get("/papers")
