@@ -21,6 +21,7 @@ from collector.rollup.summary import EMPTY, Summary
 from collector.web.alerts_view import AlertPlaces
 from collector.web.isps_view import IspRow
 from collector.web.line_table import DOWN, LATENCY, UP, loaded_latency, state_badge
+from collector.web.overview_view import ProvinceRow
 from collector.web.presentation import Locale
 from runtime.language import Language
 from wire.figures import MEGABIT
@@ -100,6 +101,33 @@ def lines_table(
         FileColumn("completeness_ratio", "file_completeness", complete),
     ]
     return file_table(columns, lines, locale)
+
+
+def provinces_table(rows: Iterable[ProvinceRow], period: Period, locale: Locale) -> FileTable:
+    """Provinces with the figures of their lines, as the overview has them. Speeds in Mbit/s."""
+
+    def key(name: str) -> Callable[[ProvinceRow], Cell]:
+        return lambda row: row.keys[name]
+
+    def speed(name: str) -> Callable[[ProvinceRow], Cell]:
+        return lambda row: _megabits(row.keys[name])
+
+    columns: list[FileColumn[ProvinceRow]] = [
+        FileColumn("first_day", "file_first_day", lambda _: period.first.isoformat()),
+        FileColumn("last_day", "file_last_day", lambda _: period.last.isoformat()),
+        FileColumn("province_code", "file_province_code", lambda row: row.code),
+        FileColumn("province", "province", lambda row: row.name),
+        FileColumn("communes", "communes", key("communes")),
+        FileColumn("lines", "lines", key("lines")),
+        FileColumn("lines_good", "file_lines_good", key("lines_good")),
+        FileColumn("download_mean_mbit_s", "mean_down", speed("down")),
+        FileColumn("upload_mean_mbit_s", "mean_up", speed("up")),
+        FileColumn("rtt_mean_ms", "mean_latency", key("latency")),
+        FileColumn("rtt_loaded_ms", "mean_loaded", key("loaded")),
+        FileColumn("lines_below_plan", "below_plan", key("lines_below")),
+        FileColumn("lines_with_plan", "file_lines_planned", key("lines_planned")),
+    ]
+    return file_table(columns, rows, locale)
 
 
 def isps_table(rows: Iterable[IspRow], period: Period, locale: Locale) -> FileTable:

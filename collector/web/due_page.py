@@ -29,7 +29,7 @@ from collector.web import due_view as view
 from collector.web.formatting import moment
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import one_of
+from collector.web.query import links, one_of
 from runtime.certificate_file import ends_at
 
 # Of the audit trail: who issued which report last.
@@ -142,6 +142,7 @@ class DuePage:
             maintenance=model.maintenance(),
             silences=parts.alerts.silences(now) if parts.alerts else [],
             lines=model.lines(),
+            report_form=lambda what, area: links("/papers", {"what": what, "area": area})({}),
         )
 
 

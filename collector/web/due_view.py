@@ -4,11 +4,10 @@ silences, contracts. Of one list both the page and the calendar are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from collector.alerts.silence import Silence
 from collector.domain.lines import KnownLine
@@ -86,6 +85,8 @@ class DueSources(NamedTuple):
     maintenance: Sequence[PlannedMaintenance] = ()
     silences: Sequence[Silence] = ()
     lines: Sequence[KnownLine] = ()
+    # The address of the form of reports, filled in with a report and its period, and an area.
+    report_form: Callable[[str, str], str] = lambda _what, _area: "/papers"
 
 
 class DueWeeks(NamedTuple):
@@ -162,7 +163,7 @@ def _reports(sources: DueSources, period: Period, locale: Locale) -> Iterator[Du
                 end,
                 f"{name}: {place}, {days.first:%d/%m}–{days.last:%d/%m/%Y}",
                 f"{locale.label('due_last_issued_by')} {by}" if by else "",
-                _form_address(kind, place, days, locale),
+                sources.report_form(_what(kind, days, locale), place),
                 done,
             )
 
@@ -182,11 +183,10 @@ def _expected(sources: DueSources) -> dict[tuple[ReportKind, str], date]:
     return found
 
 
-def _form_address(kind: ReportKind, area: str, days: Period, locale: Locale) -> str:
-    """The form of reports, filled in."""
+def _what(kind: ReportKind, days: Period, locale: Locale) -> str:
+    """A report and its period as the form of reports has them."""
     option = week_option if kind is ReportKind.WEEKLY else month_option
-    what = f"{kind}:{option(days.first, locale)[1]}"
-    return f"/papers?{urlencode({'what': what, 'area': area})}"
+    return f"{kind}:{option(days.first, locale)[1]}"
 
 
 def _authors(events: Iterable[AuditEvent]) -> dict[tuple[str, str], str]:

@@ -14,6 +14,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
+from collector.web.downloads import provinces_table
 from collector.web.formatting import by_name
 from collector.web.line_files import file_of_lines
 from collector.web.line_table import (
@@ -41,6 +42,7 @@ from collector.web.overview_view import (
     LINES_MOST,
     PROVINCE_COLUMNS,
     ROWS_A_PAGE,
+    ProvinceRow,
     counts,
     province_rows,
 )
@@ -98,10 +100,14 @@ class _Asked(NamedTuple):
         return {**self.filters, "period": self.period.value, **chosen, **shown}
 
     @property
+    def table(self) -> str:
+        """What the table is of."""
+        return "provinces" if self.by_province else "lines"
+
+    @property
     def file_parameters(self) -> dict[str, str]:
-        """Those of a file of the lines; provinces are sorted by columns that lines have not."""
-        known = self.parameters | {"view": ""}
-        return known | {"sort": "", "order": ""} if self.by_province else known
+        """Those of a file of the table."""
+        return self.parameters | {"view": ""}
 
     def link(self, changed: Mapping[str, str]) -> str:
         """The address of the overview with other parameters."""
@@ -109,7 +115,7 @@ class _Asked(NamedTuple):
 
 
 class OverviewPage:
-    """`/`, and its lines as files: `/lines.csv`, `/lines.xlsx`."""
+    """`/`, and its tables as files: `/lines.csv`, `/provinces.csv`, and both as `.xlsx`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
@@ -118,6 +124,8 @@ class OverviewPage:
             Route("/", self.page),
             Route("/lines.csv", self.file),
             Route("/lines.xlsx", self.file),
+            Route("/provinces.csv", self.provinces_file),
+            Route("/provinces.xlsx", self.provinces_file),
         ]
 
     def page(self, request: Request) -> Response:
@@ -151,13 +159,22 @@ class OverviewPage:
     def file(self, request: Request) -> Response:
         """All lines that the same parameters choose, in the same order, as CSV or XLSX."""
         model, locale = self._model, self._context.locale(request)
-        chosen = self._asked(request, model.cached("overview choices", self._choices), lines=True)
+        chosen = self._asked(request, model.cached("overview choices", self._choices), file="lines")
         lines = self._in_order(chosen, self._lines(chosen.filters))
         table = file_of_lines(model, lines, chosen.period.period, locale)
         return file_response(table, request.url.path)
 
-    def _asked(self, request: Request, choices: _Choices, *, lines: bool = False) -> _Asked:
-        """What an address asks for; `lines`: of lines, however many."""
+    def provinces_file(self, request: Request) -> Response:
+        """The table by province that the same parameters choose, as CSV or XLSX."""
+        locale = self._context.locale(request)
+        choices = self._model.cached("overview choices", self._choices)
+        chosen = self._asked(request, choices, file="provinces")
+        rows = self._province_rows(chosen, self._lines(chosen.filters), locale)
+        table = provinces_table(rows, chosen.period.period, locale)
+        return file_response(table, request.url.path)
+
+    def _asked(self, request: Request, choices: _Choices, *, file: str = "") -> _Asked:
+        """What an address asks for; of a file of "lines" or "provinces", of just these."""
         model, query = self._model, request.query_params
         filters = {
             "province": one_of(
@@ -169,7 +186,7 @@ class OverviewPage:
         }
         shown = one_of("view", query.get("view"), _VIEWS)
         many = len(self._lines(filters)) > LINES_MOST and not filters["province"]
-        by_province = not lines and (shown == "provinces" or (many and shown != "lines"))
+        by_province = (file or shown or ("provinces" if many else "lines")) == "provinces"
         return _Asked(
             filters=filters,
             period=chosen_period(request, model.today()),
@@ -219,7 +236,7 @@ class OverviewPage:
             ),
             "states": [(locale.label(f"state_{state}"), state.value) for state in STATE_LOOKS],
             "link": asked.link,
-            "file_link": lambda kind: links(f"/lines.{kind}", asked.file_parameters)({}),
+            "file_link": lambda kind: links(f"/{asked.table}.{kind}", asked.file_parameters)({}),
             "hours_link": links("/hours", asked.filters)({"state": ""}),
             **table(asked, lines, locale),
         }
@@ -261,19 +278,23 @@ class OverviewPage:
     def _provinces(
         self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
     ) -> Mapping[str, object]:
-        model = self._model
-        rows = province_rows(
-            lines, model.overview(asked.period.period), model.states(), model.thresholds, locale
-        )
-        column, order = asked.sorting
-        if column:
-            rows = in_order(rows, lambda row: row.keys[column], order)
+        rows = self._province_rows(asked, lines, locale)
         return {
             "rows": rows,
             "heads": heads(PROVINCE_COLUMNS, asked.sorting, asked.link, locale),
             "page": page_of(rows, 1, len(rows) or 1),
             "pages": [],
         }
+
+    def _province_rows(
+        self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
+    ) -> list[ProvinceRow]:
+        model = self._model
+        rows = province_rows(
+            lines, model.overview(asked.period.period), model.states(), model.thresholds, locale
+        )
+        column, order = asked.sorting
+        return in_order(rows, lambda row: row.keys[column], order) if column else rows
 
     def _in_order(self, asked: _Asked, lines: Sequence[KnownLine]) -> list[KnownLine]:
         ordered, (column, order) = lines_in_order(lines), asked.sorting

@@ -163,6 +163,9 @@ def _province_row(
             "latency": latency,
             "loaded": loaded,
             "below": below / planned if planned else None,
+            "lines_good": good,
+            "lines_below": below,
+            "lines_planned": planned,
         },
     )
 

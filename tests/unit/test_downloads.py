@@ -48,6 +48,17 @@ def test_the_lines_are_those_of_the_filters_in_the_order_asked_for(centre: Centr
     assert centre.file("/lines.csv", "isp=nobody")[0] == 400
 
 
+def test_the_table_by_province_has_files_of_its_own(centre: Centre) -> None:
+    (row,) = rows(centre, "/provinces.csv", "sort=down&order=desc&period=30")
+    assert (row["province_code"], row["communes"], row["lines"]) == ("19", "4", "6")
+    assert int(row["lines_below_plan"]) <= int(row["lines_with_plan"])
+    (of_vnpt,) = rows(centre, "/provinces.csv", "isp=vnpt")
+    assert of_vnpt["lines"] == "3"
+    assert centre.file("/provinces.xlsx", "period=7")[0] == 200
+    page = centre.file("/", "view=provinces&sort=loaded&order=desc&isp=vnpt")[1].decode()
+    assert "/provinces.xlsx?isp=vnpt&amp;period=7&amp;sort=loaded&amp;order=desc" in page
+
+
 def test_a_spreadsheet_has_the_page_s_words_and_numbers_as_numbers(centre: Centre) -> None:
     status, body = centre.file("/lines.xlsx", "period=7")
     assert status == 200
@@ -79,7 +90,9 @@ def test_isps_and_alerts_are_files_too(centre: Centre) -> None:
 def test_each_page_links_to_its_files(centre: Centre, page: str, query: str) -> None:
     status, body = centre.file(page, query)
     assert status == 200
-    found = re.findall(r'href="(/(?:lines|isps|alerts)\.(?:csv|xlsx)[^"]*)"', body.decode())
+    found = re.findall(
+        r'href="(/(?:lines|provinces|isps|alerts)\.(?:csv|xlsx)[^"]*)"', body.decode()
+    )
     assert len(found) == 2
     for link in found:
         path, _, asked = unescape(link).partition("?")

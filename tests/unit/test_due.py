@@ -83,6 +83,7 @@ SOURCES = DueSources(
     maintenance=[PlannedMaintenance(number=4, entries=(ENTRY,))],
     silences=[SILENCE],
     lines=known_lines(PRESENT, []),
+    report_form=lambda what, area: f"/papers {what} {area}",
 )
 
 
@@ -113,8 +114,8 @@ def test_the_centre_has_all_of_it_on_its_day() -> None:
     assert report.title == "Báo cáo tuần: Tỉnh Thái Nguyên, 20/07–26/07/2026"
     assert report.detail == "lần trước do hoa"
     assert report.is_done is False
-    assert report.href == "/papers?what=weekly%3A2026-W30&area=T%E1%BB%89nh+Th%C3%A1i+Nguy%C3%AAn"
-    assert found["report-monthly-19-20260701"].href.startswith("/papers?what=monthly%3A2026-07&")
+    assert report.href == "/papers weekly:2026-W30 Tỉnh Thái Nguyên"
+    assert found["report-monthly-19-20260701"].href == "/papers monthly:2026-07 Tỉnh Thái Nguyên"
 
 
 def test_where_nothing_was_ever_issued_the_first_reports_are_due() -> None:

@@ -34,6 +34,9 @@ LABELS = {
         "Type a commune's name or part of it, with or without marks, with its province's name if "
         "you like (phu thong thai nguyen), its 5-digit code (01969), or the name of a probe.",
     ),
+    "file_province_code": Phrase("Mã tỉnh", "Province code"),
+    "file_lines_good": Phrase("Đường truyền đang tốt", "Lines that are good now"),
+    "file_lines_planned": Phrase("Đường truyền có gói cước", "Lines with a plan"),
     "search_former": Phrase("nay gồm cả tỉnh cũ:", "now has the former province of"),
     "search_measured": Phrase("có trạm đo", "has a probe"),
     "search_unmeasured": Phrase("chưa có trạm đo", "no probe yet"),
