@@ -28,13 +28,18 @@ REASONS = {
     "apostrophe": "the same name: the package has a typographic apostrophe, ours is that of a"
     " keyboard, which is what somebody types",
     "capital": "a slip of the package: each of its other communes begins with a capital",
-    "city": "Đồng Nai is a city under central government in our source (25 July 2026), with ten"
-    " new wards: it was before the National Assembly's first session of the 16th term"
-    " (dongnai.gov.vn). The package still has the province, and communes (xã) for these wards: its"
-    " list is older there, although its release is younger",
+    "city": "three provinces became cities under central government in 2026, with new wards of 22"
+    " communes: Đồng Nai on 30 April (resolutions 30/2026/QH16, 237/NQ-UBTVQH16), Quảng Ninh on 1"
+    " September (36/2026/QH16), Bắc Ninh on 20 September (39/2026/QH16, 388/NQ-UBTVQH16). The"
+    " package still has the provinces, and communes (xã) for these wards: its list is older there,"
+    " although its release is younger",
 }
-WARDS_OF_THE_CITY = {
+CITIES = {"Đồng Nai", "Quảng Ninh", "Bắc Ninh"}
+# Of resolution 237/NQ-UBTVQH16, then of 388/NQ-UBTVQH16.
+WARDS_OF_THE_CITIES = {
     "25270", "25357", "25363", "26116", "26170", "26248", "26326", "26368", "26425", "26485",
+    "07294", "07375", "07399", "07444", "07840", "09193", "09292", "09313", "09319", "09454",
+    "09475", "09496",
 }  # fmt: skip
 
 
@@ -65,10 +70,11 @@ def reason(ours: str, other: str, commune: Commune) -> str:
         return "apostrophe"
     if ours[0].lower() + ours[1:] == other:
         return "capital"
-    is_ward = commune.code in WARDS_OF_THE_CITY and commune.kind == "phuong"
+    is_ward = commune.code in WARDS_OF_THE_CITIES and commune.kind == "phuong"
     if is_ward and other == ours.replace("Phường ", "Xã "):
         return "city"
-    if (ours, other) == ("Thành phố Đồng Nai", "Tỉnh Đồng Nai"):
+    name = ours.removeprefix("Thành phố ")
+    if name in CITIES and other == f"Tỉnh {name}":
         return "city"
     return f"{commune.code}: {ours} here, {other} there"
 
@@ -87,7 +93,7 @@ def test_each_name_that_differs_has_its_reason(theirs: dict[str, Listed]) -> Non
         for code, commune in official().items()
         if commune.name != theirs[code].name
     )
-    assert found == {"tone": 182, "apostrophe": 7, "capital": 1, "city": 10}
+    assert found == {"tone": 182, "apostrophe": 7, "capital": 1, "city": 22}
     assert found.keys() == REASONS.keys()
 
 
@@ -99,4 +105,5 @@ def test_each_province_that_differs_has_its_reason(theirs: dict[str, Listed]) ->
     }
     assert found == {
         ("Tỉnh Thanh Hoá", "tone"), ("Tỉnh Khánh Hoà", "tone"), ("Thành phố Đồng Nai", "city"),
+        ("Thành phố Quảng Ninh", "city"), ("Thành phố Bắc Ninh", "city"),
     }  # fmt: skip
