@@ -316,6 +316,7 @@ def _running_parts(
     status = _status(ingest, maintenance, opened)
     return RunningParts(
         broker_trouble=status.broker_trouble,
+        broker_version=ingest.broker_version,
         store_trouble=status.store_trouble,
         waiting_messages=ingest.waiting_messages,
         night=maintenance.night,

@@ -29,6 +29,7 @@ from runtime import connection_failure, lean_import, secret_file
 from runtime.backoff import reconnect_delay_s
 from runtime.broker import BrokerConfig, Endpoint, ProxyConfig
 from runtime.connection_failure import ConnectionFailure, FailureCause
+from runtime.language import is_plain_line
 from runtime.subscriptions import Subscriptions
 
 # paho loads dnspython's resolver where it is installed, for SRV records, which nothing here asks
@@ -45,6 +46,8 @@ _SUBACK_TIMEOUTS = 3
 # end so soon. Mosquitto 2.0 ends them without a reason code.
 _SHORT_S, _SHORT_MIN = 30.0, 3
 _TAKEN_OVER = frozenset({FailureCause.LOST, FailureCause.NAME_TAKEN})
+# Mosquitto publishes its version there, retained; no other broker of ours does.
+_VERSION_TOPIC, _VERSION_BYTES = "$SYS/broker/version", 100
 _PROXY_TYPE = {"http": socks.HTTP, "socks4": socks.SOCKS4, "socks5": socks.SOCKS5}
 
 
@@ -163,6 +166,7 @@ class MqttSession:
             None leaves it to the broker, and Mosquitto then stops after 20.
         kept: whether the broker keeps subscriptions and messages while disconnected.
         spread_s: the time over which a fleet spreads its reconnects after a broker's outage.
+        asks_version: whether `broker_version` is wanted.
     """
 
     def __init__(
@@ -177,8 +181,13 @@ class MqttSession:
         receive_maximum: int | None = None,
         kept: bool = True,
         spread_s: float = 0.0,
+        asks_version: bool = False,
     ) -> None:
         self._kept = kept
+        self._asks_version = asks_version
+        self._version_mid: int | None = None
+        # Of the broker that it is connected to; None where that does not say.
+        self.broker_version: str | None = None
         # Of the present connection; the owner's thread and paho's both subscribe.
         self._answers = Subscriptions(_SUBACK_TIMEOUTS * broker.connect_timeout_s)
         self._subscribing = threading.Lock()
@@ -293,7 +302,10 @@ class MqttSession:
 
     def close(self, connection: Connection) -> float:
         """Report the end of a connection; how long to wait before the next one, in seconds."""
-        self._client = None
+        if self._version_mid is not None:
+            # A broker may end a connection that asks for what it denies: once, not each time.
+            self._asks_version = False
+        self._client = self.broker_version = self._version_mid = None
         answered = connection.reached.is_set()
         found = connection.found
         failure = found[0] if found else connection_failure.of_end(answered=answered)
@@ -384,7 +396,7 @@ class MqttSession:
         reached, found = connection.reached, connection.found
 
         def on_connect(
-            client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
+            client: paho.Client, _user: object, _flags: object, code: ReasonCode, granted: object
         ) -> None:
             if code.is_failure:
                 found.append(connection_failure.of_reason_code(code.value, str(code)))
@@ -395,6 +407,10 @@ class MqttSession:
                 # Retained messages come with each subscription, also of a known session: after a
                 # restart the retained receipt says what is covered.
                 self._subscribe(client, self._subscriptions)
+            if self._asks_version and self._may_ask_version(granted):
+                # Of its own, so that nobody waits for what may be refused.
+                wanted = [(_VERSION_TOPIC, SubscribeOptions(qos=0))]
+                self._version_mid = client.subscribe(wanted)[1]
             self._inbox(Connected(connection.number))
 
         def on_error(text: str) -> None:
@@ -412,10 +428,21 @@ class MqttSession:
         client.enable_logger(_ErrorLog(on_error))
         client.on_disconnect = on_disconnect
 
+    def _may_ask_version(self, granted: object) -> bool:
+        """Whether the broker can be Mosquitto: MQTT 5, shared subscriptions (5.0 §3.2.2.3.13).
+
+        NATS has not the first, RabbitMQ not the second; they publish no version.
+        """
+        shared = getattr(granted, "SharedSubscriptionAvailable", 1)
+        return self._broker.protocol == 5 and bool(shared)
+
     def _listen_for_subscriptions(self, client: paho.Client, number: int) -> None:
         def on_subscribe(
             _client: paho.Client, _user: object, mid: int, codes: list[ReasonCode], _props: object
         ) -> None:
+            if mid == self._version_mid:
+                self._version_mid = None
+                return
             refused = [code.is_failure for code in codes]
             with self._subscribing:
                 granted = self._answers.on_answer(mid, refused, time.monotonic())
@@ -437,7 +464,12 @@ class MqttSession:
                 failure = connection_failure.of_publish_code(code.value, str(code))
             self._inbox(Published(number, mid, failure))
 
-        def on_message(_client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
+        def on_message(client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
+            if self._asks_version and message.topic == _VERSION_TOPIC:
+                # A kept session would get it again when the broker is started anew.
+                client.unsubscribe(_VERSION_TOPIC)
+                self.broker_version = version_text(bytes(message.payload))
+                return
             self._inbox(
                 Received(
                     number,
@@ -483,6 +515,14 @@ def try_connection(
     finally:
         session.stop()
     return connection_failure.of_silence(broker.connect_timeout_s)
+
+
+def version_text(payload: bytes) -> str | None:
+    """What a broker calls itself, as "Mosquitto 2.0.11"; None where it is no short line."""
+    text = payload[: _VERSION_BYTES + 1].decode("utf-8", "replace")
+    if not text.strip() or len(text) > _VERSION_BYTES or not is_plain_line(text):
+        return None
+    return text.replace("mosquitto version ", "Mosquitto ")
 
 
 def _mend_sockets(client: paho.Client) -> None:

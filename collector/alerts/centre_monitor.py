@@ -37,6 +37,7 @@ class RunningParts(Struct, frozen=True, kw_only=True):
     """What other parts of the process say of themselves at the time."""
 
     broker_trouble: str | None = None
+    broker_version: str | None = None
     store_trouble: str | None = None
     waiting_messages: int = 0
     night: Night | None = None
@@ -119,6 +120,7 @@ class CentreMonitor:
             store=store,
             store_trouble=parts.store_trouble or trouble,
             broker_trouble=parts.broker_trouble,
+            broker_version=parts.broker_version,
             waiting_messages=parts.waiting_messages,
             last_contact_at=max(contacts, default=None),
             has_probes=bool(probes),

@@ -17,6 +17,8 @@ from collector.store.records import BackupRecord, Night, StoreStatus
 DISK_ATTENTION_RATIO, DISK_BAD_RATIO = 0.15, 0.05
 DISK_ATTENTION_DAYS, DISK_BAD_DAYS = 30, 7
 REPLICATION_ATTENTION_S, REPLICATION_BAD_S = 60, 900
+# Of the WAL: sixteen files, and what a busy centre writes in an hour or two.
+REPLICATION_ATTENTION_BYTES, REPLICATION_BAD_BYTES = 256 << 20, 4 << 30
 MESSAGES_ATTENTION, MESSAGES_BAD = 5_000, 50_000
 SILENCE_ATTENTION_S, SILENCE_BAD_S = 900, 3_600
 ROLL_UP_ATTENTION_S, ROLL_UP_BAD_S = 900, 3_600
@@ -80,7 +82,8 @@ class CentreFigures(Struct, frozen=True, kw_only=True):
     `disk` are samples of the store's file system, ascending, one a day; empty where the store is on
     another machine's. `pending_since` is when what waits for roll-ups was first seen waiting.
     `store` is None where the store does not answer, and `store_trouble` says why. `leases` are
-    `(name, holder)`, holder "" for nobody. `certificates` are `(name, end)`.
+    `(name, holder)`, holder "" for nobody. `certificates` are `(name, end)`. `broker_version` is
+    None where the broker states none.
     """
 
     at: datetime
@@ -88,6 +91,7 @@ class CentreFigures(Struct, frozen=True, kw_only=True):
     store: StoreStatus | None = None
     store_trouble: str | None = None
     broker_trouble: str | None = None
+    broker_version: str | None = None
     waiting_messages: int = 0
     last_contact_at: datetime | None = None
     has_probes: bool = False
@@ -111,11 +115,7 @@ def _checks(figures: CentreFigures) -> Iterator[Check]:
     yield _database(figures)
     if figures.store is not None and figures.store.database.replicas:
         yield _replication(figures.store)
-    yield Check(
-        CheckName.BROKER,
-        CheckState.BAD if figures.broker_trouble else CheckState.GOOD,
-        {"trouble": figures.broker_trouble} if figures.broker_trouble else {},
-    )
+    yield _broker(figures)
     yield _messages(figures)
     if figures.store is not None:
         yield _roll_ups(figures.store, figures)
@@ -169,14 +169,30 @@ def _database(figures: CentreFigures) -> Check:
 
 
 def _replication(store: StoreStatus) -> Check:
-    replicas = store.database.replicas
-    lag_s = max((one.lag_s for one in replicas if one.lag_s is not None), default=None)
+    """By the slowest standby. A lag in time alone is none where replay stands still."""
+    replicas, name = store.database.replicas, CheckName.REPLICATION
     figures: Figures = {"replicas": len(replicas)}
-    if lag_s is None:
-        return Check(CheckName.REPLICATION, CheckState.GOOD, figures)
-    figures["lag_s"] = round(lag_s, 1)
-    state = _by_limits(lag_s, REPLICATION_ATTENTION_S, REPLICATION_BAD_S)
-    return Check(CheckName.REPLICATION, state, figures)
+    if not any(one.state for one in replicas):
+        # The role sees that there are standbys, and no more.
+        return Check(name, CheckState.UNKNOWN, figures)
+    lag_s = max((one.lag_s for one in replicas if one.lag_s is not None), default=0.0)
+    lag_bytes = max((one.lag_bytes for one in replicas if one.lag_bytes is not None), default=0)
+    figures |= {"lag_s": round(lag_s, 1), "lag_bytes": lag_bytes}
+    slowest = max(replicas, key=lambda one: (one.lag_bytes or 0, one.lag_s or 0.0))
+    if slowest.name:
+        figures["slowest"] = slowest.name
+    states = [
+        _by_limits(lag_s, REPLICATION_ATTENTION_S, REPLICATION_BAD_S),
+        _by_limits(lag_bytes, REPLICATION_ATTENTION_BYTES, REPLICATION_BAD_BYTES),
+    ]
+    return Check(name, _worst(states), figures)
+
+
+def _broker(figures: CentreFigures) -> Check:
+    if figures.broker_trouble:
+        return Check(CheckName.BROKER, CheckState.BAD, {"trouble": figures.broker_trouble})
+    known: Figures = {"version": figures.broker_version} if figures.broker_version else {}
+    return Check(CheckName.BROKER, CheckState.GOOD, known)
 
 
 def _messages(figures: CentreFigures) -> Check:

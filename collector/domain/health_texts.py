@@ -125,20 +125,29 @@ def _replication(figures: Figures, _: tzinfo) -> Phrase:
     count = _count(figures["replicas"])
     if "lag_s" not in figures:
         return Phrase(
-            f"{count.vi} bản sao đang nối; máy chủ không cho biết độ trễ.",
-            f"{count.en} standbys connected; the server does not state their lag.",
+            f"{count.vi} bản sao đang nối; không rõ độ trễ vì tài khoản của bộ thu chưa có quyền "
+            "pg_monitor.",
+            f"{count.en} standbys connected; their lag is not known, for the collector's role has "
+            "no pg_monitor.",
         )
-    lag = duration(figures["lag_s"])
+    lag, behind = duration(figures["lag_s"]), size(figures["lag_bytes"])
+    named = f" ({figures['slowest']})" if "slowest" in figures else ""
     return Phrase(
-        f"{count.vi} bản sao đang nối, chậm nhất {lag.vi}.",
-        f"{count.en} standbys connected, the slowest {lag.en} behind.",
+        f"{count.vi} bản sao đang nối; bản chậm nhất{named} chậm {lag.vi}, thiếu {behind.vi}.",
+        f"{count.en} standbys connected; the slowest{named} is {lag.en} and {behind.en} behind.",
     )
 
 
 def _broker(figures: Figures, _: tzinfo) -> Phrase:
     if "trouble" in figures:
         return Phrase(f"Mất kết nối: {figures['trouble']}", f"No connection: {figures['trouble']}")
-    return Phrase("Đang kết nối.", "Connected.")
+    if "version" in figures:
+        version = figures["version"]
+        return Phrase(f"Đang kết nối. Phiên bản: {version}.", f"Connected. Version: {version}.")
+    return Phrase(
+        "Đang kết nối. Không rõ phiên bản: máy chủ không công bố, hoặc không cho bộ thu đọc.",
+        "Connected. Its version is not known: it publishes none, or the collector may not read it.",
+    )
 
 
 def _messages(figures: Figures, timezone: tzinfo) -> Phrase:
@@ -284,8 +293,19 @@ _LIMITS = {
     CheckName.DATABASE: Phrase(
         "Hỏng khi không đọc hoặc ghi được.", "Bad when it cannot be read or written."
     ),
-    CheckName.REPLICATION: _longer(
-        limits.REPLICATION_ATTENTION_S, limits.REPLICATION_BAD_S, "chậm", "behind"
+    CheckName.REPLICATION: _limits(
+        Phrase(
+            f"chậm quá {duration(limits.REPLICATION_ATTENTION_S).vi} hoặc thiếu "
+            f"{size(limits.REPLICATION_ATTENTION_BYTES).vi}",
+            f"behind for {duration(limits.REPLICATION_ATTENTION_S).en} or by "
+            f"{size(limits.REPLICATION_ATTENTION_BYTES).en}",
+        ),
+        Phrase(
+            f"quá {duration(limits.REPLICATION_BAD_S).vi} hoặc "
+            f"{size(limits.REPLICATION_BAD_BYTES).vi}",
+            f"for {duration(limits.REPLICATION_BAD_S).en} or by "
+            f"{size(limits.REPLICATION_BAD_BYTES).en}",
+        ),
     ),
     CheckName.BROKER: Phrase("Hỏng khi mất kết nối.", "Bad when not connected."),
     CheckName.MESSAGES: _limits(
@@ -345,7 +365,10 @@ _ACTIONS = {
         "See the service's log (`journalctl -u tramdo-collector`). Probes keep results meanwhile.",
     ),
     CheckName.REPLICATION: Phrase(
-        "Kiểm tra máy dự phòng và kết nối tới máy đó.", "Look at the standby and its network."
+        "Kiểm tra máy dự phòng và kết nối tới máy đó. Nếu không rõ độ trễ: `GRANT pg_monitor TO` "
+        "tài khoản của bộ thu.",
+        "Look at the standby and its network. If the lag is not known: `GRANT pg_monitor TO` the "
+        "collector's role.",
     ),
     CheckName.BROKER: Phrase(
         "Kiểm tra máy chủ nhận tin; lệnh `tramdo-collector check` nói rõ lý do.",

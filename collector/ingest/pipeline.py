@@ -163,6 +163,7 @@ class IngestPipeline:
             # What a collector had not stored when it lost its tenants is sent again by the probes:
             # it must not come to it later, and nobody empties the session of one that has died.
             kept=not self._leases.is_shared,
+            asks_version=True,
             # One batch being committed, one being validated.
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
@@ -187,6 +188,11 @@ class IngestPipeline:
     def waiting_messages(self) -> int:
         """How many messages have come and are not taken into a batch yet."""
         return self._inbox.qsize()
+
+    @property
+    def broker_version(self) -> str | None:
+        """What the broker calls itself, None where it does not say."""
+        return self._session.broker_version
 
     def client_id_trouble(self) -> str | None:
         """That another program takes the connection in turns with us, None when none does.

@@ -219,11 +219,14 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
             "SELECT current_setting('server_version'), pg_database_size(current_database()), "
             "last_archived_time, last_failed_time FROM pg_stat_archiver"
         )
-        # The lag is seen by `pg_monitor` alone, and is none where nothing has been written lately.
+        # State and lag are seen by `pg_monitor` alone; the lag in time is none where nothing has
+        # been written lately. A base backup that is under way is no standby.
         replicas = self.read(
             "SELECT application_name, coalesce(state, ''), "
-            "CAST(extract(epoch FROM replay_lag) AS double precision) "
-            "FROM pg_stat_replication ORDER BY 1"
+            "CAST(extract(epoch FROM replay_lag) AS double precision), "
+            "CASE WHEN NOT pg_is_in_recovery() THEN "
+            "CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) AS bigint) END "
+            "FROM pg_stat_replication WHERE coalesce(state, '') <> 'backup' ORDER BY 1"
         )
         failing = failed_at is not None and (archived_at is None or failed_at > archived_at)
         return DatabaseStatus(

@@ -208,11 +208,16 @@ class Night(Struct, frozen=True):
 
 
 class ReplicaStatus(NamedTuple):
-    """A standby of the database; `lag_s` is None where the database does not say."""
+    """A standby of the database, as far as the database shows it to our role.
+
+    `state` is "" where it shows no more than the name. `lag_s` is None also where the standby has
+    all of it. `lag_bytes` is WAL that is not replayed there.
+    """
 
     name: str
     state: str
     lag_s: float | None
+    lag_bytes: int | None = None
 
 
 class DatabaseStatus(NamedTuple):

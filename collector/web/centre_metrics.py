@@ -49,11 +49,16 @@ def _store(store: StoreStatus) -> Iterator[Family]:
     last = Family("tramdo_last_stored_timestamp_seconds", "Time when the last result was stored")
     last.add(unix_time(store.last_stored_at))
     lag = Family("tramdo_database_replication_lag_seconds", "Replay lag of a standby")
+    behind = Family("tramdo_database_replication_lag_bytes", "WAL that a standby has not replayed")
     for place, one in enumerate(database.replicas):
-        lag.add(one.lag_s, labels_text(replica=one.name, number=str(place)))
+        labels = labels_text(replica=one.name, number=str(place))
+        lag.add(one.lag_s, labels)
+        behind.add(one.lag_bytes, labels)
+    replicas = Family("tramdo_database_replicas", "Standbys that are connected to the database")
+    replicas.add(len(database.replicas))
     pending = Family("tramdo_rollup_pending_results", "Results that are not rolled up yet")
     pending.add(store.pending_results)
-    yield from (size, info, last, lag, pending, *_backup(store))
+    yield from (size, info, last, lag, behind, replicas, pending, *_backup(store))
     archived = Family(
         "tramdo_database_archived_timestamp_seconds", "Time of PostgreSQL's last archived WAL file"
     )
@@ -79,6 +84,9 @@ def _backup(store: StoreStatus) -> Iterator[Family]:
 def _parts(figures: CentreFigures) -> Iterator[Family]:
     connected = Family("tramdo_broker_connected", "1 while connected to the broker")
     connected.add(figures.broker_trouble is None)
+    broker = Family("tramdo_broker_info", "Version of the broker, where it states one")
+    if figures.broker_version is not None:
+        broker.add(1, labels_text(version=figures.broker_version))
     waiting = Family("tramdo_messages_waiting", "Messages that wait to be stored")
     waiting.add(figures.waiting_messages)
     lag = Family("tramdo_rollup_lag_seconds", "How long results have waited for roll-ups, at least")
@@ -96,7 +104,7 @@ def _parts(figures: CentreFigures) -> Iterator[Family]:
             took.add((night.ended_at - night.began_at).total_seconds())
     clock = Family("tramdo_clock_synchronised", "1 while the centre's clock is synchronised")
     clock.add(figures.clock_synchronised)
-    yield from (connected, waiting, lag, began, took, good, clock)
+    yield from (connected, broker, waiting, lag, began, took, good, clock)
 
 
 def _certificates(certificates: Sequence[tuple[str, datetime | None]]) -> Family:

@@ -7,6 +7,7 @@ have been. A client's session outlives its connection, so a test tells its own m
 from __future__ import annotations
 
 import queue
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from msgspec import structs
 
 from deploy.broker.configuration import Tenant
 from runtime.mqtt import Event, Message, MqttSession
-from tests.client import Client
+from tests.client import Client, eventually
 from tests.secured_broker import (
     COLLECTOR,
     NEIGHBOUR,
@@ -256,3 +257,27 @@ def test_several_tenants_share_a_broker_and_no_probe_writes_in_another_s_tree(
         for client in (probe, reader):
             client.look()
             assert {one.topic.split("/")[2] for one in client.received} == {TENANT}
+
+
+def test_a_collector_reads_the_version_of_the_broker_and_a_probe_does_not(stage: Scene) -> None:
+    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    asking = MqttSession(
+        stage.broker.by_password(COLLECTOR), "x", inbox.put, kept=False, asks_version=True
+    )
+    asking.start()
+    try:
+        version = eventually(lambda: asking.broker_version, "the broker's version")
+    finally:
+        asking.stop()
+    assert re.fullmatch(r"Mosquitto 2\.\d+\.\d+", version)
+    # What a probe asks for that it may not read does not come; what it may read does.
+    subscriptions = ["$SYS/#", f"{ROOT}/{PROBE}/receipt"]
+    with (
+        Client(
+            stage.broker.by_certificate(stage.probe), PROBE, subscriptions=subscriptions
+        ) as probe,
+        Client(stage.broker.by_password(COLLECTOR), "x") as centre,
+    ):
+        centre.publish(f"{ROOT}/{PROBE}/receipt", b"after the version")
+        probe.wait_for(lambda message: message.payload == b"after the version")
+        assert not [one for one in probe.received if one.topic.startswith("$SYS")]

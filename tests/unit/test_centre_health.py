@@ -63,6 +63,7 @@ SOUND = CentreFigures(
     leases=[("maintenance", "a@host")],
     holder="a@host",
     clock_synchronised=True,
+    broker_version="Mosquitto 2.0.11",
 )
 
 
@@ -144,11 +145,56 @@ def test_what_fails_now_is_bad() -> None:
     }
     for name, change in changes.items():
         assert state_of(name, structs.replace(SOUND, **change)) is BAD, name
-    replicas = (ReplicaStatus("may-2", "streaming", 1_000.0),)
-    figures = structs.replace(
-        SOUND, store=STORE._replace(database=DATABASE._replace(replicas=replicas))
-    )
-    assert state_of(CheckName.REPLICATION, figures) is BAD
+
+
+def replicated(*replicas: ReplicaStatus) -> CentreFigures:
+    store = STORE._replace(database=DATABASE._replace(replicas=replicas))
+    return structs.replace(SOUND, store=store)
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "lag_bytes", "state"),
+    [
+        (None, 0, GOOD),
+        (59.0, 1_000, GOOD),
+        (60.0, 1_000, ATTENTION),
+        (900.0, 1_000, BAD),
+        # Replay stands still: PostgreSQL states no time then.
+        (None, 256 << 20, ATTENTION),
+        (None, 4 << 30, BAD),
+        # Seen by a standby that follows another one: only there is the position known.
+        (2.0, None, GOOD),
+    ],
+)
+def test_a_standby_by_its_lag_in_time_and_in_bytes(
+    lag_s: float | None, lag_bytes: int | None, state: CheckState
+) -> None:
+    swift = ReplicaStatus("may-2", "streaming", 0.1, 0)
+    other = ReplicaStatus("may-3", "streaming", lag_s, lag_bytes)
+    assert state_of(CheckName.REPLICATION, replicated(swift, other)) is state
+
+
+def test_a_standby_that_the_role_may_not_see_is_not_called_good() -> None:
+    figures = replicated(ReplicaStatus("may-2", "", None))
+    (check,) = [one for one in checks(figures) if one.name is CheckName.REPLICATION]
+    assert check.state is UNKNOWN
+    assert "pg_monitor" in health_texts.finding(check, VIETNAM).vi
+    assert "GRANT pg_monitor" in health_texts.action(check).vi
+
+
+def test_a_broker_that_states_no_version_is_said_to() -> None:
+    for version, vietnamese, english in (
+        ("Mosquitto 2.0.11", "Phiên bản: Mosquitto 2.0.11.", "Version: Mosquitto 2.0.11."),
+        (None, "Không rõ phiên bản", "Its version is not known"),
+    ):
+        figures = structs.replace(SOUND, broker_version=version)
+        (check,) = [one for one in checks(figures) if one.name is CheckName.BROKER]
+        assert check.state is GOOD
+        text = health_texts.finding(check, VIETNAM)
+        assert vietnamese in text.vi
+        assert english in text.en
+        metrics = centre_metrics.text(figures, checks(figures), []).decode()
+        assert ('tramdo_broker_info{version="Mosquitto 2.0.11"} 1' in metrics) == bool(version)
 
 
 def test_what_is_not_known_is_not_called_good() -> None:
@@ -163,11 +209,9 @@ def test_what_is_not_known_is_not_called_good() -> None:
 
 
 def test_every_check_is_said_in_both_languages() -> None:
-    replicas = (ReplicaStatus("may-2", "streaming", 2.0),)
-    store = STORE._replace(database=DATABASE._replace(replicas=replicas))
     rows = [
         (health_view.check_row(check, VI), health_view.check_row(check, EN))
-        for check in checks(structs.replace(SOUND, store=store))
+        for check in checks(replicated(ReplicaStatus("may-2", "streaming", 2.0, 5_000)))
     ]
     assert len(rows) == len(CheckName)
     for vietnamese, english in rows:
@@ -177,6 +221,7 @@ def test_every_check_is_said_in_both_languages() -> None:
     assert texts[0] == (
         "Còn trống 50,0 GB trên 100,0 GB (50,0 %). Mỗi ngày dùng thêm 1,0 GB; còn khoảng 50 ngày."
     )
+    assert texts[2] == "1 bản sao đang nối; bản chậm nhất (may-2) chậm 2 giây, thiếu 5,0 kB."
     assert "1,0 GB, 1.234 kết quả, làm trong 90 giây, đã kiểm tra đọc lại" in texts[6]
 
 
@@ -218,7 +263,8 @@ def test_samples_and_nights_outlive_the_process(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_metrics() -> None:
-    text = centre_metrics.text(SOUND, checks(SOUND), [heard()]).decode()
+    figures = replicated(ReplicaStatus("may-2", "streaming", 2.0, 5_000))
+    text = centre_metrics.text(figures, checks(figures), [heard()]).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     values = {
         name: [sample.value for sample in family.samples] for name, family in families.items()
@@ -227,12 +273,15 @@ def test_the_figures_are_metrics() -> None:
     assert values["tramdo_backup_last_success_timestamp_seconds"] == [BACKUP.at.timestamp()]
     assert values["tramdo_backup_verified"] == [1.0]
     assert values["tramdo_maintenance_duration_seconds"] == [3600.0]
+    assert values["tramdo_database_replicas"] == [1.0]
+    assert values["tramdo_database_replication_lag_seconds"] == [2.0]
+    assert values["tramdo_database_replication_lag_bytes"] == [5_000.0]
     states = [
         (sample.labels["check"], sample.labels["state"])
         for sample in families["tramdo_centre_check_state"].samples
         if sample.value == 1
     ]
-    assert states == [(check.name, "good") for check in checks(SOUND)]
+    assert states == [(check.name, "good") for check in checks(figures)]
 
 
 def test_versions_are_in_the_order_of_their_numbers() -> None:
