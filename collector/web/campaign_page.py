@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,14 +21,18 @@ from collector.web.drawing.bars import Bars
 from collector.web.formatting import week_text
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import links, one_of, page_number, province_code
+from collector.web.query import chosen_sorting, links, one_of, page_number, province_code
 from collector.web.responses import csv_response, file_response, xlsx_response
-from collector.web.table import page_links, page_of
+from collector.web.table import Sorting, heads, in_order, page_links, page_of
 from collector.web.table_files import communes_table
 
 _CSV_COLUMNS = (
     "week", "province", "commune_code", "commune", "office", "probe", "isp", "samples",
 )  # fmt: skip
+
+
+# Before the parameters of the second table.
+_SHORT = "short_"
 
 
 class _Content(NamedTuple):
@@ -57,7 +62,8 @@ class CampaignPage:
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `week` (the last whole one where none is asked for).
 
-        `page` is of the offices to urge, `short` of the communes that lack samples.
+        `page`, `sort` and `order` are of the offices to urge, `short`, `short_sort` and
+        `short_order` of the communes that lack samples.
         """
         model, locale = self._model, self._context.locale(request)
         registry, every, filters = model.registry(), model.lines(), self._filters(request)
@@ -69,10 +75,19 @@ class CampaignPage:
             ("campaign", *filters.values(), monday, locale.language),
             lambda: self._content(filters, monday, locale),
         )
-        urged = page_of(shown.urged, page_number(request), view.ROWS_A_PAGE)
-        short = page_of(shown.short, page_number(request, "short"), view.ROWS_A_PAGE)
+        sorting = chosen_sorting(request, view.OFFICE_COLUMNS)
+        short_sorting = chosen_sorting(request, view.COMMUNE_COLUMNS, _SHORT)
+        urged = page_of(_offices(request, shown.urged), page_number(request), view.ROWS_A_PAGE)
+        communes = _communes(request, shown.short)
+        short = page_of(communes, page_number(request, "short"), view.ROWS_A_PAGE)
+        order = _parameters(sorting) | _parameters(short_sorting, _SHORT)
         here = {**filters, "week": view.week_name(monday)}
-        short_link = links("/campaign", here)
+        link = links("/campaign", {**here, **order})
+
+        def short_link(changed: Mapping[str, str]) -> str:
+            of_table = {f"{_SHORT}{name}": value for name, value in changed.items()}
+            return link({"short": of_table.pop(f"{_SHORT}page", ""), **of_table})
+
         return self._context.render(
             request,
             "campaign.html",
@@ -87,10 +102,14 @@ class CampaignPage:
             needed=needed,
             offices=shown.offices,
             urged=urged,
-            urged_pages=page_links(urged, links("/campaign", here)),
+            urged_heads=heads(view.OFFICE_COLUMNS, sorting, link, locale),
+            urged_pages=page_links(urged, link),
             communes=shown.communes,
             short=short,
-            short_pages=page_links(short, lambda at: short_link({"short": at["page"]})),
+            short_heads=heads(view.COMMUNE_COLUMNS, short_sorting, short_link, locale),
+            short_pages=page_links(short, short_link),
+            order=order,
+            file_query=urlencode({**here, **order}),
             month=f"{month.first:%m/%Y}",
             progress=shown.progress,
         )
@@ -127,13 +146,15 @@ class CampaignPage:
         shown = self._content(self._filters(request), self._monday(request), locale)
         needed = int(model.thresholds.commune_month_samples.limit)
         month = view.month_of_week(self._monday(request)).first
-        return file_response(communes_table(shown.short, month, needed, locale), request.url.path)
+        rows = _communes(request, shown.short)
+        return file_response(communes_table(rows, month, needed, locale), request.url.path)
 
     def _table(self, request: Request) -> Iterator[list[Cell]]:
         model, locale, filters = self._model, self._context.locale(request), self._filters(request)
         lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
         counts = self._counts(view.last_weeks(model.today()))
+        offices = view.offices(lines, counts, model.states(), monday, locale)
         return (
             [
                 view.week_name(monday),
@@ -145,7 +166,7 @@ class CampaignPage:
                 isp,
                 samples,
             ]
-            for row in view.offices(lines, counts, model.states(), monday, locale)
+            for row in _offices(request, offices)
             for isp, samples in row.lines
         )
 
@@ -169,3 +190,20 @@ class CampaignPage:
         mondays = {view.week_name(day): day for day in view.last_weeks(self._model.today())}
         week = one_of("week", request.query_params.get("week"), mondays)
         return mondays[week] if week else view.last_whole_week(list(mondays.values()))
+
+
+def _offices(request: Request, rows: Sequence[view.OfficeRow]) -> list[view.OfficeRow]:
+    """Offices in the order that an address asks for."""
+    column, order = chosen_sorting(request, view.OFFICE_COLUMNS)
+    return in_order(rows, view.office_key(column), order) if column else list(rows)
+
+
+def _communes(request: Request, rows: Sequence[view.CommuneRow]) -> list[view.CommuneRow]:
+    """Communes in the order that an address asks for."""
+    column, order = chosen_sorting(request, view.COMMUNE_COLUMNS, _SHORT)
+    return in_order(rows, view.commune_key(column), order) if column else list(rows)
+
+
+def _parameters(sorting: Sorting, prefix: str = "") -> dict[str, str]:
+    order = sorting.order if sorting.column else ""
+    return {f"{prefix}sort": sorting.column, f"{prefix}order": order}

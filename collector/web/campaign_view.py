@@ -10,22 +10,36 @@ worth nothing.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
 
-from collector.domain.lines import KnownLine, LineState, worst_state
+from collector.domain.lines import KnownLine, LineState, severity, worst_state
+from collector.domain.place_search import short_province
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of, week_of
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
-from collector.web.formatting import week_text, whole_number
+from collector.web.formatting import by_name, week_text, whole_number
 from collector.web.line_table import percent, state_badge
 from collector.web.presentation import Badge, Locale
+from collector.web.table import DESCENDING, Column
 
 ROWS_A_PAGE = 80
 WEEKS = 8
+OFFICE_COLUMNS = (
+    Column("office", "office"),
+    Column("place", "communes"),
+    Column("province", "province"),
+    Column("least", "measured_per_line"),
+    Column("state", "state_now", DESCENDING),
+)
+COMMUNE_COLUMNS = (
+    Column("name", "communes"),
+    Column("province", "province"),
+    Column("samples", "samples_month", numeric=True),
+)
 
 
 class OfficeRow(Struct, frozen=True, kw_only=True):
@@ -39,6 +53,7 @@ class OfficeRow(Struct, frozen=True, kw_only=True):
     province: str
     lines: list[tuple[str, int]]
     state: Badge
+    severity: int
 
     @property
     def least(self) -> int:
@@ -67,6 +82,10 @@ def offices(
     by_probe: dict[tuple[str, str], list[KnownLine]] = {}
     for line in lines:
         by_probe.setdefault(line.key[:2], []).append(line)
+    worst = {
+        key: worst_state(states.get(line.key, LineState.NEVER) for line in inside)
+        for key, inside in by_probe.items()
+    }
     rows = [
         OfficeRow(
             tenant=tenant,
@@ -76,13 +95,34 @@ def offices(
             place=inside[0].commune_name,
             province=inside[0].commune.province_name if inside[0].commune else "",
             lines=[(line.isp_name, counts.get(line.key, {}).get(monday, 0)) for line in inside],
-            state=state_badge(
-                worst_state(states.get(line.key, LineState.NEVER) for line in inside), locale
-            ),
+            state=state_badge(worst[tenant, probe], locale),
+            severity=severity(worst[tenant, probe]),
         )
         for (tenant, probe), inside in by_probe.items()
     ]
     return sorted(rows, key=lambda row: (row.least, row.province, row.place, row.office))
+
+
+def office_key(column: str) -> Callable[[OfficeRow], object]:
+    """What offices are sorted by for one of `OFFICE_COLUMNS`."""
+    keys: dict[str, Callable[[OfficeRow], object]] = {
+        "office": lambda row: by_name(row.office),
+        "place": lambda row: (by_name(row.place), by_name(row.province)),
+        "province": lambda row: by_name(short_province(row.province)),
+        "least": lambda row: row.least,
+        "state": lambda row: row.severity,
+    }
+    return keys[column]
+
+
+def commune_key(column: str) -> Callable[[CommuneRow], object]:
+    """What communes are sorted by for one of `COMMUNE_COLUMNS`."""
+    keys: dict[str, Callable[[CommuneRow], object]] = {
+        "name": lambda row: (by_name(row.name), by_name(row.province)),
+        "province": lambda row: by_name(short_province(row.province)),
+        "samples": lambda row: row.samples,
+    }
+    return keys[column]
 
 
 def below(rows: Iterable[OfficeRow], minimum: int) -> list[OfficeRow]:

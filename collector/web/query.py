@@ -100,18 +100,18 @@ def chosen_range(request: Request, default: Period, now: datetime) -> Range:
         raise RefusedError("refused_range", str(error)) from error
 
 
-def chosen_sorting(request: Request, columns: Sequence[Column]) -> Sorting:
-    """The sorting that a page shows (`sort`, `order`).
+def chosen_sorting(request: Request, columns: Sequence[Column], prefix: str = "") -> Sorting:
+    """The sorting that a page shows (`sort`, `order`; of another of its tables with a prefix).
 
     Raises:
         HTTPException: 400.
     """
     query = request.query_params
+    column, order = (query.get(f"{prefix}{name}", "") for name in ("sort", "order"))
     try:
-        return table.sorting(columns, query.get("sort", ""), query.get("order", ""))
+        return table.sorting(columns, column, order)
     except ValueError as error:
-        value = query.get("sort", "") or query.get("order", "")
-        raise RefusedError("refused_choice", str(error), value[:80]) from error
+        raise RefusedError("refused_choice", str(error), (column or order)[:80]) from error
 
 
 def chosen_colour(request: Request) -> Colour:
