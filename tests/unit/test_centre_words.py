@@ -181,6 +181,17 @@ def test_numbers_have_one_form_on_every_page(
     assert [bare for bare in found if bare not in years] == []
 
 
+def test_the_table_of_isps_says_what_its_means_are_and_how_it_is_sorted(
+    full: tuple[SqliteStore, Path],
+) -> None:
+    store, folder = full
+    browser = Browser(store, folder, "vi")
+    page = browser.get("/isps").text
+    assert "trung bình cộng của mọi mẫu" in page
+    assert "Xếp theo tên." in page
+    assert "Xếp theo tên." not in browser.get("/isps?sort=down&order=asc").text
+
+
 @pytest.mark.parametrize(("language", "shown"), [("vi", "1.200"), ("en", "1,200")])
 def test_a_thousand_offices_are_counted_as_the_reader_writes_it(
     full: tuple[SqliteStore, Path], language: str, shown: str

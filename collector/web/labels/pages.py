@@ -425,9 +425,18 @@ LABELS = {
     # ISPs compared
     "isps_title": Phrase("So sánh nhà mạng", "ISPs compared"),
     "isps_lead": Phrase(
-        "Chỉ so ở những xã có đường truyền của cả hai nhà mạng, trong cùng giờ của tuần. Không xếp "
-        "hạng.",
-        "Only in communes with lines of both ISPs, in the same hours of the week. No ranking.",
+        "Chỉ xét những xã có đường truyền của từ hai nhà mạng; từng cặp nhà mạng so ở cùng xã, "
+        "cùng giờ của tuần. Không xếp hạng.",
+        "Only communes with lines of two or more ISPs; two ISPs are compared in the same communes "
+        "and the same hours of the week. No ranking.",
+    ),
+    "isps_pooled": Phrase(
+        "Bảng này là trung bình cộng của mọi mẫu ở mọi giờ: đường truyền đo nhiều lần hơn thì tính "
+        "nặng hơn. Khoảng tin cậy tính cả chênh lệch giữa các đường truyền. Muốn so hai nhà mạng, "
+        "xem «Cùng xã, cùng giờ» bên dưới.",
+        "These are means over all samples of all hours: a line that was measured more often weighs "
+        "more. The interval has the differences between lines in it. To compare two ISPs, see "
+        "“Same communes, same hours” below.",
     ),
     "isps_same_communes": Phrase(
         "Các xã có từ hai nhà mạng trở lên", "Communes with two or more ISPs"
