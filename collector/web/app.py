@@ -58,6 +58,7 @@ from collector.web.registry_page import RegistryPage
 from collector.web.registry_probe_page import RegistryProbePage
 from collector.web.reports_page import ReportsPage
 from collector.web.responses import json_response
+from collector.web.route_table import RouteTable
 from collector.web.search_page import SearchPage
 from collector.web.sign_in_page import SignInPages
 from collector.web.static_files import ROUTES as STATIC_ROUTES
@@ -158,7 +159,7 @@ class Web:
             yield
 
         return Starlette(
-            routes=[*self._routes, *STATIC_ROUTES],
+            routes=[RouteTable([*self._routes, *STATIC_ROUTES])],
             middleware=[
                 Middleware(SecurityHeaders),
                 # Compressed, a page is a seventh of its size. Event streams are not compressed.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
@@ -28,6 +28,7 @@ from collector.web.api_answers import NUMBER_MOST
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.page_context import local_path
+from collector.web.route_table import RouteTable
 from collector.web.server import WebServer
 from tests.ports import free_port
 
@@ -220,6 +221,28 @@ def test_a_page_has_one_style_sheet_that_browsers_keep_until_it_changes(centre: 
     assert (older.headers["cache-control"], older.text) == ("no-cache", sheet.text)
     assert centre.ask("GET", "/static/none.css").status == 404
     assert centre.ask("GET", "/static/..%2fapp.py").status == 404
+
+
+def test_routes_are_matched_in_their_order_by_the_first_part_of_the_path() -> None:
+    def ask(method: str, path: str) -> tuple[Match, str | None]:
+        scope = {"type": "http", "method": method, "path": path}
+        match, found = table.matches(scope)
+        return match, found["endpoint"]() if found else None
+
+    table = RouteTable(
+        [
+            Route("/line/{id}", lambda: "any"),
+            Route("/line/new", lambda: "new", methods=["POST"]),
+            Route("/", lambda: "home"),
+        ]
+    )
+    assert ask("GET", "/line/new") == (Match.FULL, "any")
+    assert ask("POST", "/line/new") == (Match.FULL, "new")
+    assert ask("PUT", "/line/new") == (Match.PARTIAL, "any")
+    assert ask("GET", "/") == (Match.FULL, "home")
+    assert ask("GET", "/lines") == ask("GET", "") == (Match.NONE, None)
+    with pytest.raises(ValueError, match="begins with a parameter"):
+        RouteTable([Route("/{name}.csv", lambda: "")])
 
 
 def test_the_openapi_document_says_what_the_centre_answers(centre: Centre) -> None:
