@@ -1,4 +1,4 @@
-"""Floor 3. The routes by the first part of their path, so that a request is held against few.
+"""Floor 3. The routes by the first part of their path: a request is matched with few of them.
 
 There are some ninety; one regular expression after the other is a seventh of a small page's time.
 """
