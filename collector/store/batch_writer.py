@@ -155,7 +155,7 @@ def insert_deltas(transaction: Transaction, every: Iterable[ProbeResults]) -> No
         size += len(some.results)
     if part:
         deltas.append((size, rollup_tables.encode_delta(delta_of(part))))
-    transaction.insert(DELTAS, deltas)
+    transaction.insert_new(DELTAS, deltas)
 
 
 def replace_plans(transaction: Transaction, batch: Batch, at: datetime) -> None:

@@ -76,6 +76,12 @@ class Transaction(Protocol):
         A row whose key exists is ignored.
         """
 
+    def insert_new(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows that nobody can have inserted: their numbers are drawn in this transaction.
+
+        A key that exists all the same is an error, after which the store reads what it has cached.
+        """
+
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """Insert rows in the order of the table's columns, replacing those with the same key."""
 

@@ -123,7 +123,7 @@ class LastResultWriter:
         if new:
             first = count(transaction, "series_id", len(new)) - len(new) + 1
             known.update({name: number for number, name in enumerate(new, start=first)})
-            transaction.insert(SERIES, [(known[name], *name) for name in new])
+            transaction.insert_new(SERIES, [(known[name], *name) for name in new])
         return known
 
 

@@ -236,7 +236,7 @@ class ResultWriter:
         if new:
             first = count(transaction, "epoch_id", len(new)) - len(new) + 1
             found |= {name: number for number, name in enumerate(new, start=first)}
-            transaction.insert(EPOCHS, [(found[name], *name) for name in new])
+            transaction.insert_new(EPOCHS, [(found[name], *name) for name in new])
         _cache(self._epochs, found)
         return found
 
@@ -271,7 +271,7 @@ class ResultWriter:
                 row = (number, month, digest, *wanted[kind][digest].dimensions)
                 inserted.setdefault(kind, []).append(row)
             for kind, some in inserted.items():
-                transaction.insert(kind_tables()[kind].dimensions, some)
+                transaction.insert_new(kind_tables()[kind].dimensions, some)
         for kind, ids in found.items():
             if not kind_tables()[kind].has_plain:  # else it is cached by its cells
                 cached = self._dimensions.setdefault(kind, {})

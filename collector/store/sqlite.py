@@ -173,6 +173,9 @@ class SqliteTransaction(QueuedTransaction):
         # Not OR IGNORE, which would ignore constraint violations as well.
         self.run(len(rows), self._write, "INSERT", table, rows, "ON CONFLICT DO NOTHING")
 
+    def insert_new(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        self.run(len(rows), self._write, "INSERT", table, rows, "")
+
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         self.run(len(rows), self._write, "INSERT OR REPLACE", table, rows, "")
 
