@@ -83,8 +83,8 @@ def _disk(figures: Figures, _: tzinfo) -> Phrase:
     share = float(figures["free_bytes"]) / max(float(figures["size_bytes"]), 1.0)
     percent = number(f"{share * 100:.1f}")
     first = Phrase(
-        f"Còn trống {free.vi} trên {whole.vi} ({percent.vi} %).",
-        f"{free.en} of {whole.en} free ({percent.en} %).",
+        f"Còn trống {free.vi} trên {whole.vi} ({percent.vi}%).",
+        f"{free.en} of {whole.en} free ({percent.en}%).",
     )
     if "growth_bytes_per_day" not in figures:
         return _joined(

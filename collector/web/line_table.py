@@ -327,7 +327,7 @@ def state_note(
     )
     slow = any(mean is not None and plan and mean < limit * plan for mean, plan in means)
     if state is LineState.GOOD and slow:
-        share = axis_number(limit, locale.language)
+        share = percent(limit, locale, places=0)
         return f"{locale.label('state_note_good')} {share} {locale.label('of_the_plan')}"
     return ""
 

@@ -229,12 +229,13 @@ def indicator_rows(
     found.append(
         _indicator_row("mean_latency", latency, 1, thresholds.latency_mean_ms.source, locale)
     )
-    found.append(
-        _indicator_row(
-            "availability_percent", available, 100, thresholds.availability.source, locale
-        )
+    row = _indicator_row(
+        "availability_percent", available, 100, thresholds.availability.source, locale
     )
-    return found
+    minutes = f"{locale.number(available.count)} {locale.label('minutes')}"
+    # With a minute down it is never rounded to 100, and its minutes are no samples.
+    value = percent(available.mean, locale).removesuffix("%")
+    return [*found, structs.replace(row, value=value, count=minutes)]
 
 
 def hours_with_samples(week: HoursOfWeek) -> int:

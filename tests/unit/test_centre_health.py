@@ -219,7 +219,7 @@ def test_every_check_is_said_in_both_languages() -> None:
         assert vietnamese.limit != english.limit
     texts = [row.finding for row, _ in rows]
     assert texts[0] == (
-        "Còn trống 50,0 GB trên 100,0 GB (50,0 %). Mỗi ngày dùng thêm 1,0 GB; còn khoảng 50 ngày."
+        "Còn trống 50,0 GB trên 100,0 GB (50,0%). Mỗi ngày dùng thêm 1,0 GB; còn khoảng 50 ngày."
     )
     assert texts[2] == "1 bản sao đang nối; bản chậm nhất (may-2) chậm 2 giây, thiếu 5,0 kB."
     assert "1,0 GB, 1.234 kết quả, làm trong 90 giây, đã kiểm tra đọc lại" in texts[6]

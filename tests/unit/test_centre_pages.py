@@ -313,6 +313,18 @@ def test_a_commune_is_short_by_the_samples_of_all_its_lines() -> None:
     assert sum(row.samples < 300 for row in rows) == 3
 
 
+@pytest.mark.parametrize(
+    ("down", "value", "minutes"), [(7, "99,9", "44.640 phút"), (0, "100,0", "44.633 phút")]
+)
+def test_a_line_that_was_down_is_never_a_hundred_percent_available(
+    down: int, value: str, minutes: str
+) -> None:
+    line = known_lines(SEEDED, [])[0]
+    sums = {"availability_up_minutes": 44_633.0, "availability_down_minutes": float(down)}
+    *_, row = line_view.indicator_rows(Summary(sums=sums), line, 24, THRESHOLDS, VI, days={})
+    assert (row.name, row.value, row.count) == ("Độ khả dụng, %", value, minutes)
+
+
 def test_a_line_whose_contract_is_new_bears_no_verdict() -> None:
     (line,) = (
         line

@@ -138,8 +138,8 @@ def test_a_state_and_the_figures_beside_it_are_explained() -> None:
     def note(state: LineState, summary: Summary, locale: Locale = VI) -> str:
         return state_note(state, summary, line, THRESHOLDS, locale)
 
-    assert note(LineState.GOOD, half) == "kết nối tốt; tốc độ trung bình thấp hơn 0,8 gói cước"
-    assert note(LineState.GOOD, half, EN) == "connection good; mean speed below 0.8 of the plan"
+    assert note(LineState.GOOD, half) == "kết nối tốt; tốc độ trung bình thấp hơn 80% gói cước"
+    assert note(LineState.GOOD, half, EN) == "connection good; mean speed below 80% of the plan"
     assert note(LineState.SILENT, heard_of).startswith("trạm chưa gửi tin")
     # What agrees needs no word.
     assert {note(LineState.GOOD, s) for s in (whole, EMPTY)} == {""}

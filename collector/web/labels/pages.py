@@ -126,8 +126,8 @@ LABELS = {
         "By province; select one for its communes.",
     ),
     "below_plan": Phrase(
-        "Đường truyền có trung bình dưới 0,8 gói cước / có gói cước",
-        "Lines with a mean below 0.8 of the plan / lines with a plan",
+        "Đường truyền có trung bình dưới 80% gói cước / có gói cước",
+        "Lines with a mean below 80% of the plan / lines with a plan",
     ),
     "overview_note": Phrase(
         "Tình trạng là của kết nối ngay lúc này; các cột số là của cả khoảng thời gian đã chọn. "
@@ -261,7 +261,7 @@ LABELS = {
     "time_to": Phrase("Đến lúc", "To"),
     "plan": Phrase("gói cước", "plan"),
     "against_thresholds": Phrase("So với ngưỡng", "Compared with the thresholds"),
-    "thresholds_version": Phrase("bộ ngưỡng", "thresholds version"),
+    "thresholds_version": Phrase("bộ ngưỡng ngày", "thresholds of"),
     "indicator": Phrase("Chỉ tiêu", "Indicator"),
     "value": Phrase("Trung bình (so với gói)", "Mean (share of plan)"),
     "interval95": Phrase("Khoảng tin cậy 95%", "95% confidence interval"),
