@@ -174,7 +174,34 @@ class Healthz(Struct, frozen=True, kw_only=True):
     holds: list[str] | UnsetType = UNSET
 
 
+class ApiAlert(Struct, frozen=True, kw_only=True):
+    """The last event of an alert, as the webhook has it: `began_at` by the data, `seen_at` by the
+    centre's clock. Of an alert of the centre itself there is no probe.
+    """
+
+    number: int
+    edge: Literal["begin", "end"]
+    kind: str
+    tenant: str | None
+    probe: str | None
+    line: str | None
+    name: str | None
+    commune_code: str | None
+    office: str | None
+    began_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    evidence: dict[str, str | int | float]
+
+
+class ApiAlerts(Struct, frozen=True, kw_only=True):
+    """The newest alerts, the newest first."""
+
+    alerts: list[ApiAlert]
+
+
 TYPES: tuple[type[Struct], ...] = (
+    ApiAlerts,
     ApiProbes,
     ApiResults,
     OpenLines,

@@ -69,7 +69,16 @@ from runtime.language import Language
 # Each has a connection to the store, and all share one interpreter: more would answer no sooner.
 _THREADS = 16
 # Their errors are JSON unless a browser asks.
-_FOR_PROGRAMS = ("/api/", "/open/", "/events", "/parts", "/healthz", "/metrics", "/static/")
+_FOR_PROGRAMS = (
+    "/alerts.json",
+    "/api/",
+    "/open/",
+    "/events",
+    "/parts",
+    "/healthz",
+    "/metrics",
+    "/static/",
+)
 
 
 class Web:

@@ -90,6 +90,12 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                     _integer("signatures", 0, 1),
                 ],
             ),
+            "/alerts.json": _get(
+                "The newest alerts, open and ended, 200 where nothing else is asked for",
+                "ApiAlerts",
+                [_integer("limit", 1, 10_000)],
+                missing="this centre watches for no alerts",
+            ),
             "/open/lines.json": _get("Open data", "OpenLines", _OPEN),
             "/open/lines.csv": _get("Open data, for programs", None, _OPEN, "text/csv"),
             "/open/lines.xlsx": _get("Open data, for spreadsheets", None, _OPEN, _XLSX),

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 from starlette.routing import Match, Route
 
+from collector.alerts.alert_store import AlertStore
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
@@ -104,6 +105,7 @@ def centre(tmp_path: Path) -> Iterator[Centre]:
         IngestStatus,
         "Asia/Ho_Chi_Minh",
         users,
+        alerts=AlertStore(tmp_path / "alerts.sqlite"),
         open_data=tmp_path / "open-data",
     )
     application = web.application()
@@ -264,6 +266,12 @@ def test_the_openapi_document_says_what_the_centre_answers(centre: Centre) -> No
         for parameter in item["get"]["parameters"]:
             if "default" in parameter["schema"]:
                 assert parameter["schema"]["default"] in parameter["schema"]["enum"]
+    # What programs are sent to for JSON is in it, wherever the pages have it.
+    pages = (Path(__file__).parents[2] / "collector" / "web").glob("*.py")
+    routes = re.compile(r'Route\("(/[^"]+\.json)"')
+    found = {path for page in pages for path in routes.findall(page.read_text(encoding="utf-8"))}
+    assert {"/alerts.json", "/open/lines.json"} <= found
+    assert found - {"/api/openapi.json"} <= document["paths"].keys()
     geojson = document["paths"]["/open/communes.geojson"]["get"]["responses"]["200"]["content"]
     assert geojson["application/geo+json"]["schema"]["$ref"].endswith("/OpenCommunes")
 
