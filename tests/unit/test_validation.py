@@ -13,9 +13,9 @@ from collector.ingest.validation import is_deletion, validate
 from collector.store.messages import RejectedMessage, ResultsMessage, StatusMessage
 from tests import samples
 from wire import messages, topics
-from wire.envelope import encode_envelope
+from wire.envelope import decode_whole, encode_envelope
 from wire.messages import Presence, Rejection, State
-from wire.result import encode_result
+from wire.result import Result, encode_result
 
 NOW = datetime(2026, 7, 25, 5, 2, tzinfo=UTC)
 TOPIC = topics.measurement(samples.TENANT, samples.PROBE, "latency")
@@ -48,6 +48,22 @@ def test_an_envelope_is_accepted_with_bodies_as_sent() -> None:
         encode_result(good),
         encode_result(slow),
     ]
+
+
+@pytest.mark.parametrize("result", [samples.latency(), samples.dns(), samples.path()])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_no_body_with_a_byte_that_is_no_text_is_stored(result: Result, at_once: bool) -> None:
+    # With an indent it is read record by record. 0xFF is in no text of UTF-8.
+    topic = topics.measurement(samples.TENANT, samples.PROBE, result.kind)
+    payload = samples.envelope([(1, result)])
+    if not at_once:
+        payload = json.dumps(json.loads(payload), indent=1, ensure_ascii=False).encode()
+    assert (decode_whole(payload) is not None) is at_once
+    assert isinstance(validate(topic, payload, NOW), ResultsMessage)
+    begin, end = payload.index(b'"result"'), payload.rindex(b"]")
+    for place in range(begin, end):
+        judged = validate(topic, payload[:place] + b"\xff" + payload[place + 1 :], NOW)
+        assert isinstance(judged, RejectedMessage), payload[place - 30 : place + 30]
 
 
 def test_bodies_keep_the_senders_spelling() -> None:
