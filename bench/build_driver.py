@@ -2,6 +2,7 @@
 
     python -P bench/build_driver.py ingest STORE MESSAGES
     python -P bench/build_driver.py maintain STORE DAYS
+    python -P bench/build_driver.py multiply STORE TIMES RESULTS
     python -P bench/build_driver.py deliver FOLDER BODIES RESULTS_AN_ENVELOPE 0|1
     python -P bench/build_driver.py outbox FOLDER BODIES RESULTS_A_TRANSACTION
 
@@ -35,6 +36,12 @@ _PUBLISHER = ("probe.deliver.publisher:Publisher", "probe.deliver.courier:Courie
 _MESSAGES_A_BATCH = 200
 _WITHIN_S = 1_200.0
 _IDLE_WITHIN_S, _IDLE_CPU_S = 30, 0.02
+# Tables of single results, of any build, and their columns that no two results share.
+_OF_RESULTS = (
+    *("results", "latency_results"),
+    *("result_blocks", "packed_blocks", "result_packs", "latency_facts"),
+)
+_NUMBERS = frozenset({"number", "seq", "first_seq"})
 
 
 def named(*places: str) -> Any:  # noqa: ANN401 - whatever the build has
@@ -98,6 +105,47 @@ def maintain(store: str, days: str) -> dict[str, Any]:
         pass
     opened.close()
     return {"wall_s": time.monotonic() - began_s}
+
+
+def multiply(store: str, times: str, results: str) -> dict[str, Any]:
+    """Have every result so many times, each time under other numbers; all else stays as it is.
+
+    As large a store in some minutes as ingest would fill in an hour.
+    """
+    began_s = time.monotonic()
+    with closing(_connected(store)) as connection:
+        for table, columns in _result_tables(connection, store):
+            for time_ in range(1, int(times)):
+                shift = time_ * int(results)
+                chosen = [f"{c} + {shift}" if c in _NUMBERS else c for c in columns]
+                connection.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(chosen)} "
+                    f"FROM {table} WHERE number <= {results}"
+                )
+        connection.commit()
+    return {"wall_s": time.monotonic() - began_s}
+
+
+def _connected(store: str) -> Any:  # noqa: ANN401 - of either driver
+    if "=" in store:
+        return importlib.import_module("psycopg").connect(store)
+    return sqlite3.connect(store)
+
+
+def _result_tables(connection: Any, store: str) -> list[tuple[str, list[str]]]:  # noqa: ANN401
+    """The tables that have rows of results in this build, and their columns."""
+    listed = (
+        "SELECT c.table_name, c.column_name FROM information_schema.columns AS c "
+        "JOIN information_schema.tables USING (table_schema, table_name) "
+        "WHERE table_type = 'BASE TABLE' AND table_schema = 'public' ORDER BY ordinal_position"
+        if "=" in store
+        else "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c "
+        "WHERE t.type = 'table' ORDER BY c.cid"
+    )
+    columns: dict[str, list[str]] = {}
+    for table, column in connection.execute(listed).fetchall():
+        columns.setdefault(table, []).append(column)
+    return [(table, columns[table]) for table in _OF_RESULTS if table in columns]
 
 
 def _open(store: str) -> Any:  # noqa: ANN401 - the build's store
@@ -257,6 +305,7 @@ def _publisher(broker: Any, directory: Path, per_envelope: int) -> Any:  # noqa:
 _VERBS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": ingest,
     "maintain": maintain,
+    "multiply": multiply,
     "deliver": deliver,
     "outbox": outbox,
 }

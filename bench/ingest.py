@@ -10,7 +10,8 @@ this build over the older one, of the medians; other load on the machine then fa
   what is left to compare where others use the machine.
 - `bytes a result`: what the store has grown by, indexes and roll-ups included, for latency results
   of 60 echoes in envelopes of 2; then after the maintenance of the night.
-- `backup`, `restore`: the commands, on that store.
+- `backup`, `restore`: the commands, on that store. `of a large store`: once more, with every result
+  in it some ten times, under other numbers (part `copies`).
 - `page`: HTTP GET from the collector on that store, the first and the median of the later ones,
   of pages and interfaces that nobody must sign in for, once the collectors have run for fifteen
   seconds: this build asks for its pages itself at the start. A tenth is left to what a timing
@@ -24,6 +25,7 @@ this build over the older one, of the medians; other load on the machine then fa
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
 import statistics
@@ -34,7 +36,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,7 +69,7 @@ from tests.postgresql import PostgresqlServer
 
 _AGAINST = TextOption("against", "8833c83", "the older commit")
 _RESULTS = IntegerOption("results", 0, "results in the store that is measured; 0: the mode's own")
-_PARTS = TextOption("parts", "rates,volume,outbox,delivery", "which are measured")
+_PARTS = TextOption("parts", "rates,volume,copies,outbox,delivery", "which are measured")
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 _ENVELOPES = (1, 2, 3, 20)
 # As the probe's default: `delivery.batch`.
@@ -91,13 +93,14 @@ class Size(NamedTuple):
     rounds: int
     rate_results: int
     store_results: int
+    large_results: int
     delivered: int
     counted: int
     gets: int
 
 
-FULL = Size(3, 40_000, 10_000_000, 20_000, 4_000, 20)
-QUICK = Size(2, 10_000, 100_000, 3_000, 500, 10)
+FULL = Size(3, 40_000, 10_000_000, 3_000_000, 20_000, 4_000, 20)
+QUICK = Size(2, 10_000, 100_000, 0, 3_000, 500, 10)
 
 
 class Limit(NamedTuple):
@@ -129,6 +132,10 @@ LIMITS = (
     Limit(_SQLITE, "restore, s", 0.4, at_least=False),
     Limit(_POSTGRESQL, "backup, s", 0.4, at_least=False),
     Limit(_POSTGRESQL, "restore, s", 0.4, at_least=False),
+    Limit(_SQLITE, "backup of a large store, s", 0.4, at_least=False),
+    Limit(_SQLITE, "restore of a large store, s", 0.4, at_least=False),
+    Limit(_POSTGRESQL, "backup of a large store, s", 0.4, at_least=False),
+    Limit(_POSTGRESQL, "restore of a large store, s", 0.4, at_least=False),
     Limit(_SQLITE, "centre's peak memory, MB", 1.0, at_least=False),
 )
 
@@ -191,12 +198,12 @@ def measured(options: Options) -> Outcome:
     scratch = Path(tempfile.mkdtemp(prefix="tramdo-ingest-", dir="/var/tmp"))
     scratch.chmod(0o755)  # the database server runs as another user
     try:
-        for name in (_SQLITE, _POSTGRESQL) if {"rates", "volume"} & set(parts) else ():
+        for name in (_SQLITE, _POSTGRESQL) if {"rates", "volume", "copies"} & set(parts) else ():
             with _stores(name, scratch) as stores:
                 if "rates" in parts:
                     _rates(stores, builds, size, scratch, found)
-                if "volume" in parts:
-                    _volume(stores, builds, size, scratch, found)
+                if {"volume", "copies"} & set(parts):
+                    _volume(stores, builds, size, scratch, found, parts)
         if "outbox" in parts:
             _outbox(builds, size, scratch, found)
         if "delivery" in parts:
@@ -242,7 +249,12 @@ def _rates(
 
 
 def _volume(
-    stores: Stores, builds: Sequence[Build], size: Size, scratch: Path, found: Found
+    stores: Stores,
+    builds: Sequence[Build],
+    size: Size,
+    scratch: Path,
+    found: Found,
+    parts: Collection[str],
 ) -> None:
     """Bytes, backup, restore and pages of one large store for each build."""
     databases = {build.name: stores.new() for build in builds}
@@ -269,8 +281,17 @@ def _volume(
         build.step("maintain", database.address, _NIGHTS)
         grown = database.used_bytes() - before[build.name]
         _note(found, stores.name, "bytes a result, after the night", build, grown / work.results)
-    _copies(stores, builds, databases, size, scratch, found)
-    _pages(stores.name, builds, databases, size, scratch, found)
+    if "volume" in parts:
+        for _ in range(size.rounds):
+            _copies(stores, builds, databases, scratch, found, size.store_results)
+        _pages(stores.name, builds, databases, size, scratch, found)
+    times = round(size.large_results / size.store_results)
+    if "copies" in parts and times > 1:
+        results = times * size.store_results
+        for build in builds:
+            build.step("multiply", databases[build.name].address, times, size.store_results)
+            _note(found, stores.name, "results of a large store", build, results)
+        _copies(stores, builds, databases, scratch, found, results, " of a large store")
     for database in databases.values():
         stores.drop(database)
 
@@ -279,22 +300,30 @@ def _copies(
     stores: Stores,
     builds: Sequence[Build],
     databases: Mapping[str, Database],
-    size: Size,
     scratch: Path,
     found: Found,
+    results: int,
+    of: str = "",
 ) -> None:
-    for _ in range(size.rounds):
-        for build in builds:
-            copy, restored = scratch / f"{stores.name}.copy", stores.new()
-            for verb, database in (("backup", databases[build.name]), ("restore", restored)):
-                config = _config(scratch, database)
-                began_s = time.monotonic()
-                build.run("-m", _program(build), verb, "--config", config, copy)
-                _note(found, stores.name, f"{verb}, s", build, time.monotonic() - began_s)
-            _note(found, stores.name, "backup, bytes a result", build,
-                  copy.stat().st_size / size.store_results)  # fmt: skip
-            copy.unlink()
-            stores.drop(restored)
+    """One backup and one restore by each build."""
+    for build in builds:
+        copy, restored = scratch / f"{stores.name}.copy", stores.new()
+        for verb, database in (("backup", databases[build.name]), ("restore", restored)):
+            config = _config(scratch, database)
+            began_s, began_cpu_s = time.monotonic(), _cpu_s(stores)
+            build.run("-m", _program(build), verb, "--config", config, copy)
+            _note(found, stores.name, f"{verb}{of}, s", build, time.monotonic() - began_s)
+            _note(found, stores.name, f"{verb}{of}, CPU s", build, _cpu_s(stores) - began_cpu_s)
+        per_result = copy.stat().st_size / results
+        _note(found, stores.name, f"backup{of}, bytes a result", build, per_result)
+        copy.unlink()
+        stores.drop(restored)
+
+
+def _cpu_s(stores: Stores) -> float:
+    """Processor seconds so far of the database server and of the programs that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return stores.server_cpu_s() + ended.ru_utime + ended.ru_stime
 
 
 def _program(build: Build) -> str:
