@@ -80,7 +80,7 @@ class ReportsPage:
         kind, period = _what(asked)
         report_format = one_of("format", asked.get("format"), list(ReportFormat))
         if report_format and report_format not in formats(kind):
-            return self._page(request, FormatRefusedError(), 422, asked)
+            return self._page(request, FormatRefusedError(), 400, asked)
         try:
             area = self._area(request, asked.get("area", ""))
             with self._one_at_a_time:

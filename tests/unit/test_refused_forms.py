@@ -250,4 +250,4 @@ def test_a_bulletin_as_pdf_is_refused_on_the_page(store: SqliteStore, tmp_path: 
     what = re.findall(r'<option value="(bulletin:[^"]*)"', page.text)[0]
     fields = {"token": page.field("token"), "what": what, "format": "pdf", "do": "draft"}
     again = centre.post(fields, path="/papers")
-    assert (again.status, "bản tin chỉ có TXT và JSON" in again.plain) == (422, True)
+    assert (again.status, "bản tin chỉ có TXT và JSON" in again.plain) == (400, True)
