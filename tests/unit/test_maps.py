@@ -229,6 +229,12 @@ def test_latency_under_load_is_of_the_worse_direction_and_the_higher_the_worse()
 
 def test_the_commune_of_a_page_is_marked_and_its_neighbours_lead_on() -> None:
     shown = province(figures([line(PHU_THONG)], states=[LineState.GOOD]), "19", here=PHU_THONG)
+    unmarked = province(figures([line(PHU_THONG)], states=[LineState.GOOD]), "19")
+    (near,), (clear,) = (
+        [text for text in one.map.texts if text.lines == ("Phủ Thông",)]
+        for one in (unmarked, shown)
+    )
+    assert clear.x - near.x == pytest.approx(4), "clear of the ring"
     assert "here" in [layer.look for layer in shown.map.layers]
     around = {shape.href for shape in shown.map.shapes}
     assert "" in around, "the province itself is where we are"

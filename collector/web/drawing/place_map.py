@@ -25,6 +25,8 @@ _SPAN_LEAST = 0.15
 _LETTER_WIDTH, _LINE_HEIGHT = 6.0, 12.0
 # Distance of a name from the middle of its point.
 _NAME_GAP = 7.0
+# The same where the ring of the place that the page is about is drawn.
+_NAME_GAP_HERE = 11.0
 # A far island's frame, and the strip that has them.
 _FRAME_WIDTH, _STRIP = 140.0, 44
 # The shape of a point, in units of the picture: it shows a state as the colour does. The discs are
@@ -288,13 +290,15 @@ def _texts(
     """The names that have room, each clear of those before it; the table has all of them."""
     texts: list[Text] = []
     taken: list[_Box] = []
+    ringed = {(x, y) for point, x, y in at if point.shape == "here"}
     asked = [(n, *place(n.longitude, n.latitude)) for n in names if not n.soft]
     asked += [
         (Name(p.latitude, p.longitude, (p.label,), beside=True), x, y) for p, x, y in at if p.label
     ]
     asked += [(n, *place(n.longitude, n.latitude)) for n in names if n.soft]
     for name, x, y in asked:
-        for text, box in _candidates(name, x, y):
+        gap = _NAME_GAP_HERE if (x, y) in ringed else _NAME_GAP
+        for text, box in _candidates(name, x, y, gap):
             inside = box.left >= 0 and box.right <= place.frame.right and box.top >= 0
             if inside and not any(map(box.touches, taken)):
                 taken.append(box)
@@ -303,14 +307,16 @@ def _texts(
     return texts
 
 
-def _candidates(name: Name, x: float, y: float) -> Iterator[tuple[Text, _Box]]:
-    """Where a name may stand, the best place first."""
+def _candidates(name: Name, x: float, y: float, gap: float) -> Iterator[tuple[Text, _Box]]:
+    """Where a name may stand, the best place first; `gap` from the middle of its place."""
     for lines in dict.fromkeys((name.lines, name.lines[:1])):
-        for anchor, at_x, top in _positions(name, x, y, _LINE_HEIGHT * len(lines)):
+        for anchor, at_x, top in _positions(name, x, y, _LINE_HEIGHT * len(lines), gap):
             yield _written(lines, anchor, at_x, top, name.soft)
 
 
-def _positions(name: Name, x: float, y: float, high: float) -> Iterator[tuple[str, float, float]]:
+def _positions(
+    name: Name, x: float, y: float, high: float, gap: float
+) -> Iterator[tuple[str, float, float]]:
     """Anchor, place and top of a name of that height: over its place, or on each side of it."""
     middle = y - high / 2
     shifts = (0.0,) if name.beside else (0.0, -high / 2, high / 2)
@@ -318,10 +324,10 @@ def _positions(name: Name, x: float, y: float, high: float) -> Iterator[tuple[st
         for shift in shifts:
             yield "middle", x, middle + shift
     for shift in shifts:
-        yield "start", x + _NAME_GAP, middle + shift
-        yield "end", x - _NAME_GAP, middle + shift
-    yield "middle", x, y + _NAME_GAP - 2
-    yield "middle", x, y - _NAME_GAP - high + 2
+        yield "start", x + gap, middle + shift
+        yield "end", x - gap, middle + shift
+    yield "middle", x, y + gap - 2
+    yield "middle", x, y - gap - high + 2
 
 
 def _written(
