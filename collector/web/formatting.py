@@ -7,6 +7,7 @@ a zero.
 from __future__ import annotations
 
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 from collector.web.labels.measurement import FAULTS, MONTHS_EN, PACKETS, Figure
@@ -72,6 +73,8 @@ def by_name(text: str) -> tuple[str, str]:
     return unmarked(text.casefold()), text
 
 
+# The charts of a page name the same hours, and so do the pages of a day.
+@lru_cache(maxsize=2_048)
 def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:
     """A time in the given time zone, for display."""
     local = at.astimezone(timezone)

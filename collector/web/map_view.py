@@ -295,7 +295,10 @@ def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commun
     if not communes:
         return []
     box = _Box.around(communes)
-    return [c for c in every if box.distance(c.longitude, c.latitude) < _AROUND_DEGREES]
+    south, north = box.south - _AROUND_DEGREES, box.north + _AROUND_DEGREES
+    # Most of the nation is further south or north, which two comparisons tell.
+    band = (c for c in every if south < c.latitude < north)
+    return [c for c in band if box.distance(c.longitude, c.latitude) < _AROUND_DEGREES]
 
 
 def colour_links(link: table.Link, locale: Locale) -> list[tuple[str, str, Colour]]:

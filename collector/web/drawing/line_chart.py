@@ -139,16 +139,12 @@ def draw(
     def y(value: float) -> float:
         return round(HEIGHT - _BOTTOM - value / top * (HEIGHT - _TOP - _BOTTOM), 1)
 
-    drawn = [
-        SeriesPath(
-            one.name,
-            one.style,
-            _path(one.figures, x, y, step),
-            _dots(one.figures, x, y, step),
-            _band(one.figures, x, y, step),
-        )
-        for one in series
-    ]
+    drawn = []
+    for one in series:
+        runs = _runs(one.figures, step)
+        path, dots = _path(runs, x, y, step), _dots(runs, x, y, step)
+        band = _band(one.figures, x, y, step)
+        drawn.append(SeriesPath(one.name, one.style, path, dots, band))
     return Chart(
         drawn,
         _ticks_x(midnight or start, start, end, x, label_x),
@@ -181,13 +177,13 @@ def _runs(figures: Sequence[Figure], step: timedelta) -> list[list[Figure]]:
 
 
 def _path(
-    figures: Sequence[Figure],
+    runs: Sequence[Sequence[Figure]],
     x: Callable[[datetime], float],
     y: Callable[[float], float],
     step: timedelta,
 ) -> str:
     parts = []
-    for run in _runs(figures, step):
+    for run in runs:
         if len(run) > 1:
             places = [f"{x(f.at + step / 2):g} {y(f.value or 0.0):g}" for f in run]
             parts.append(f"M{'L'.join(places)}")
@@ -195,13 +191,13 @@ def _path(
 
 
 def _dots(
-    figures: Sequence[Figure],
+    runs: Sequence[Sequence[Figure]],
     x: Callable[[datetime], float],
     y: Callable[[float], float],
     step: timedelta,
 ) -> str:
     """Figures without a line, on a path that is not dashed: nothing would be seen of a dash."""
-    lone = [run[0] for run in _runs(figures, step) if len(run) == 1]
+    lone = [run[0] for run in runs if len(run) == 1]
     return "".join(f"M{x(f.at + step / 2):g} {y(f.value or 0.0):g}h0" for f in lone)
 
 
