@@ -174,11 +174,12 @@ class AlertStore:
     def notes(self, alerts: Collection[int]) -> Mapping[int, list[Note]]:
         """What was written about these alerts, oldest first; an alert without notes is absent."""
         found: dict[int, list[Note]] = {}
-        numbers = sorted(alerts)
+        if not (numbers := sorted(alerts)):
+            return found
         marks = ", ".join("?" * len(numbers))
         rows = self._database.read(
             f"SELECT alert, {NOTE_COLUMNS} FROM alert_notes"  # noqa: S608 - our own names and marks
-            f" WHERE alert IN ({marks or 'NULL'}) ORDER BY number",
+            f" WHERE alert IN ({marks}) ORDER BY number",
             numbers,
         )
         for alert, at, author, acknowledged, text in rows:
