@@ -296,7 +296,7 @@ def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commun
         return []
     box = _Box.around(communes)
     south, north = box.south - _AROUND_DEGREES, box.north + _AROUND_DEGREES
-    # Most of the nation is further south or north, which two comparisons tell.
+    # Most of the nation is further south or north: two comparisons leave it out.
     band = (c for c in every if south < c.latitude < north)
     return [c for c in band if box.distance(c.longitude, c.latitude) < _AROUND_DEGREES]
 
