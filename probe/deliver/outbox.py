@@ -190,12 +190,13 @@ class Outbox:
         Written with later results and not by itself: an fsync wears the card, and a probe that
         lost a receipt only sends again.
         """
-        before = self._uncovered()
-        self.coverage = self._settled(covered_ranges(coverage))
-        after = self._uncovered()
+        settled = self._settled(covered_ranges(coverage))
+        before, after = _uncovered_by(self.coverage), _uncovered_by(settled)
+        # The file may refuse to be read: then nothing of it counts.
         self._pending += self._rows.count(subtract(after, before)) - self._rows.count(
             subtract(before, after)
         )
+        self.coverage = settled
 
     def report_ended_epochs(
         self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float
@@ -597,8 +598,12 @@ class Outbox:
         return coverage_from(Ledger(self._given_up.ranges).with_ranges(covered))
 
     def _uncovered(self) -> list[Range]:
-        """The ranges of numbers that no receipt covers; the last has no end."""
-        return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
+        return _uncovered_by(self.coverage)
+
+
+def _uncovered_by(coverage: Coverage) -> list[Range]:
+    """The ranges of numbers that no receipt covers; the last has no end."""
+    return [*coverage.missing, (coverage.through + 1, _LAST_SEQ)]
 
 
 def _is_intact(block: BlockRow) -> bool:

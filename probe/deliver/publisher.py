@@ -200,10 +200,11 @@ class Publisher:
             patience_s: how long to wait where there is nothing.
         """
         ending = self._stopping.is_set()
-        results = self._drain_inbox(patience_s)
-        self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
-        self._writer.add(results)
         try:
+            # A receipt is counted in the file, which may be as unreadable then as later.
+            results = self._drain_inbox(patience_s)
+            self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
+            self._writer.add(results)
             self._deliver(self._writer.outbox or self._open())
             self._report_fault(None)
         except OutboxDamagedError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import queue
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -312,6 +314,27 @@ def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
     assert [values.epoch for values in centre.given_up] == [old_epoch]
     assert list(tmp_path.glob("outbox.sqlite.damaged-*")), "a person can still look at it"
     second.publisher.stop()
+    centre.close()
+
+
+def test_a_file_that_cannot_be_read_when_a_receipt_comes_ends_nothing(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings, confirms=False)
+    office = Office(settings, tmp_path)
+    office.publisher.submit(samples.latency())
+    until(lambda: office.pending() == 1 and 1 in centre.seqs, "the result, without a receipt")
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite")) as another_program:
+        another_program.execute("DROP VIEW results")
+        another_program.execute("ALTER TABLE blocks RENAME TO away")
+        centre.confirm(1)
+        until(lambda: any(isinstance(one, events.Fault) for one in office.events), "the fault")
+        another_program.execute("ALTER TABLE away RENAME TO blocks")
+    centre.confirms = True
+    office.publisher.submit(samples.latency())
+    assert office.delivered()
+    assert office.pending() == 0
+    office.publisher.stop()
     centre.close()
 
 
