@@ -209,7 +209,7 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
 
 
 def _plan_document(config: Config, day: date, language: Language) -> tables.PlanDocument:
-    usage = UsageFile(config.state_dir).on(day)
+    usage = UsageFile(config.state_dir, ZoneInfo(config.timezone)).on(day)
     return tables.document(resolvers.with_resolvers(config), day, usage, language)
 
 

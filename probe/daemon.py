@@ -95,7 +95,7 @@ class Daemon:
             operators=self._operators.operators,
             certificate_file=config.broker.certificate_file,
         )
-        self._usage = UsageFile(config.state_dir)
+        self._usage = UsageFile(config.state_dir, ZoneInfo(config.timezone))
         self._publisher = Publisher(
             config,
             Path(config.state_dir) / "outbox.sqlite",

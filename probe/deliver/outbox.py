@@ -191,7 +191,7 @@ class Outbox:
         lost a receipt only sends again.
         """
         settled = self._settled(covered_ranges(coverage))
-        before, after = _uncovered_by(self.coverage), _uncovered_by(settled)
+        before, after = self._uncovered(), _uncovered_by(settled)
         # The file may refuse to be read: then nothing of it counts.
         self._pending += self._rows.count(subtract(after, before)) - self._rows.count(
             subtract(before, after)

@@ -9,7 +9,7 @@ than has passed, so at worst they count too long.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, tzinfo
 
 from msgspec import Struct, structs
 
@@ -74,19 +74,21 @@ def with_contradiction(usage: Usage, evidence: ClockEvidence) -> Usage | None:
     return structs.replace(usage, clock=evidence)
 
 
-def month_usage(usage: Usage, day: date, evidence: ClockEvidence) -> Usage:
-    """The usage of a local day's month: what counts against its budget."""
+def month_usage(usage: Usage, day: date, evidence: ClockEvidence, zone: tzinfo) -> Usage:
+    """The usage of a day's month: what counts against its budget. `day` is one of that zone."""
     used: dict[str, int] = {}
     for spent in _spent(usage):
-        if _counts(spent, day, evidence):
+        if _counts(spent, day, evidence, zone):
             for line_id, spent_bytes in spent.used_bytes.items():
                 used[line_id] = used.get(line_id, 0) + spent_bytes
     rolled = _rolled(usage, day, evidence)
     return structs.replace(rolled, month=month_of(day), used_bytes=used)
 
 
-def with_test(usage: Usage, result: Result, day: date, evidence: ClockEvidence) -> Usage:
-    """The usage with a bulk test's bytes, on a local day by the clock."""
+def with_test(
+    usage: Usage, result: Result, day: date, evidence: ClockEvidence, zone: tzinfo
+) -> Usage:
+    """The usage with a bulk test's bytes, on a day of that zone by the clock."""
     before = _spent(usage)
     counted = with_bulk_result(
         structs.replace(_rolled(usage, day, evidence), used_bytes={}), result
@@ -101,17 +103,20 @@ def with_test(usage: Usage, result: Result, day: date, evidence: ClockEvidence) 
         before, spent = before[:-1], structs.replace(spent, used_bytes=used)
     kept = [one for one in before if evidence.run_s - one.run_s <= _LONGEST_MONTH_S]
     # The file shows the month's sum as before.
-    shown = month_usage(structs.replace(counted, spent=[*kept, spent]), day, evidence)
+    shown = month_usage(structs.replace(counted, spent=[*kept, spent]), day, evidence, zone)
     return structs.replace(counted, used_bytes=shown.used_bytes, spent=shown.spent, clock=evidence)
 
 
-def _counts(spent: Spent, day: date, evidence: ClockEvidence) -> bool:
+def _counts(spent: Spent, day: date, evidence: ClockEvidence, zone: tzinfo) -> bool:
     month, age_s = month_of(day), evidence.run_s - spent.run_s
     if not evidence.is_trusted:
         return age_s <= _LONGEST_MONTH_S
     if spent.month and spent.month <= month:
         return spent.month == month
-    return age_s <= day.day * _DAY_S + 3600.0
+    # A believed clock is a synchronised one: its last reading is of now.
+    now_s = 0.0 if evidence.wall_s is None else evidence.wall_s
+    began_s = datetime(day.year, day.month, 1, tzinfo=zone).timestamp()
+    return age_s <= now_s - began_s + _AGREE_S
 
 
 def _rolled(usage: Usage, day: date, evidence: ClockEvidence) -> Usage:

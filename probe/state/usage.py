@@ -6,7 +6,7 @@ Written without fsync: a power cut loses the bytes of one test at most.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, tzinfo
 from pathlib import Path
 
 from probe.clock import HOST_CLOCKS, Clocks
@@ -22,17 +22,19 @@ class UsageFile:
 
     Args:
         state_dir: the folder of the file.
+        zone: whose months the budgets are of.
         clocks: the host's, by which a month is believed or not.
     """
 
-    def __init__(self, state_dir: str, clocks: Clocks = HOST_CLOCKS) -> None:
+    def __init__(self, state_dir: str, zone: tzinfo, clocks: Clocks = HOST_CLOCKS) -> None:
+        self._zone = zone
         self._clocks = clocks
         self._file = JsonFile(Path(state_dir) / "usage.json", Usage)
         self._usage = self._file.load(Usage())
 
     def on(self, day: date) -> Usage:
         """The usage of a local day's month so far."""
-        return month_usage(self._usage, day, self._evidence())
+        return month_usage(self._usage, day, self._evidence(), self._zone)
 
     def note_clock(self) -> None:
         """Store that the clock contradicts what it said before. To be called before each test."""
@@ -53,7 +55,7 @@ class UsageFile:
             Whether the result's server reads low against the line's other configured servers.
         """
         low = reads_low(self._usage.levels, result, servers)
-        self._usage = with_test(self._usage, result, day, self._evidence())
+        self._usage = with_test(self._usage, result, day, self._evidence(), self._zone)
         self._file.save(self._usage)
         return low
 

@@ -70,7 +70,7 @@ class Office:
         self.commanded = CommandExecutor(
             self.settings,
             self.config_path,
-            UsageFile(str(folder)),
+            UsageFile(str(folder), UTC),
             CommandActions(
                 measure=self._measure,
                 replay=self.publisher.replay,

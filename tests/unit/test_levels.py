@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -123,10 +123,10 @@ def test_it_is_kept_beside_the_usage_and_over_the_month() -> None:
 def test_it_outlives_a_restart_and_judges_by_what_was_before(tmp_path: Path) -> None:
     day = date(2026, 7, 25)
     for number in range(LEAST):
-        file = UsageFile(str(tmp_path))
+        file = UsageFile(str(tmp_path), UTC)
         assert not file.count(result(NEAR, 300e6, NOW + number * HOUR), day, SERVERS)
         assert not file.count(result(FAR, 200e6, NOW + number * HOUR), day, SERVERS)
-    assert UsageFile(str(tmp_path)).count(result(FAR, 200e6, NOW + 9 * HOUR), day, SERVERS)
+    assert UsageFile(str(tmp_path), UTC).count(result(FAR, 200e6, NOW + 9 * HOUR), day, SERVERS)
 
 
 def test_a_file_of_before_keeps_its_budget_and_loses_figures_without_a_time(tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_a_file_of_before_keeps_its_budget_and_loses_figures_without_a_time(tmp_
         '{"vnpt throughput iperf3:near":{"download_bps":[3e8,3e8,3e8,3e8,3e8],"upload_bps":[1e8]}}}'
     )
     (tmp_path / "usage.json").write_text(old, encoding="ascii")
-    usage = UsageFile(str(tmp_path)).on(date(2026, 7, 25))
+    usage = UsageFile(str(tmp_path), UTC).on(date(2026, 7, 25))
     assert usage.used_bytes == {"vnpt": 5}
     assert usage.levels == {"vnpt throughput iperf3:near": ServerLevels()}

@@ -202,7 +202,7 @@ def test_latency_pauses_while_a_bulk_test_has_the_line(tmp_path: Path) -> None:
         seen.append({line: event.is_set() for line, event in pause.items()})
         results.put(result)
 
-    runner, usage = Runner(config, lambda _: None), UsageFile(config.state_dir)
+    runner, usage = Runner(config, lambda _: None), UsageFile(config.state_dir, UTC)
     measurements = MeasurementQueue(config, runner, usage, take, pause)
     stopping = threading.Event()
     thread = threading.Thread(target=measurements.run, args=(stopping, lambda: None))

@@ -54,7 +54,7 @@ def working(
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
     runner = Runner(config, lambda _: None)
     pause = {line.id: threading.Event() for line in config.lines}
-    usage = UsageFile(config.state_dir)
+    usage = UsageFile(config.state_dir, UTC)
     scheduled = MeasurementQueue(config, runner, usage, results.put, pause, obeyed)
     stopping = threading.Event()
     thread = threading.Thread(target=scheduled.run, args=(stopping, lambda: None))
@@ -182,7 +182,7 @@ def test_a_line_that_has_used_up_its_budget_keeps_its_weekly_minimum_alone(
     config = loopback(tmp_path, monthly_budget_bytes=10**9, **IDLE)
     config = structs.replace(config, lines=[structs.replace(config.lines[0], id="vnpt")])
     today = clock.utc_now().astimezone(ZoneInfo(config.timezone)).date()
-    usage = UsageFile(config.state_dir)
+    usage = UsageFile(config.state_dir, UTC)
     while not month_budget(config, config.lines[0], today, usage.on(today)).is_exhausted:
         usage.count(samples.throughput(), today)
     with working(config) as (scheduled, results):
@@ -197,10 +197,10 @@ def test_a_line_that_has_used_up_its_budget_keeps_its_weekly_minimum_alone(
 
 def test_usage_outlives_a_restart_and_a_damaged_file_begins_anew(tmp_path: Path) -> None:
     day = date(2026, 11, 24)
-    usage = UsageFile(str(tmp_path))
+    usage = UsageFile(str(tmp_path), UTC)
     usage.count(samples.throughput(), day)
-    again = UsageFile(str(tmp_path)).on(day)
+    again = UsageFile(str(tmp_path), UTC).on(day)
     assert again == usage.on(day)
     assert again.used_bytes["vnpt"] > 0
     (tmp_path / "usage.json").write_bytes(b"{")
-    assert UsageFile(str(tmp_path)).on(day).used_bytes == {}
+    assert UsageFile(str(tmp_path), UTC).on(day).used_bytes == {}
