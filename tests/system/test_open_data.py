@@ -353,11 +353,23 @@ def test_nothing_else_is_served(port: int, path: str) -> None:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("vi", ["Các tháng đã công bố", "10/2026", "RTT trung vị; gói mất là vô cùng lớn"]),
-        ("en", ["Published months", "10/2026", "Median RTT; a lost packet is +infinity"]),
+        ("vi", ("Các tháng đã công bố", "10/2026", "RTT trung vị; gói mất là vô cùng lớn")),
+        ("en", ("Published months", "10/2026", "Median RTT; a lost packet is +infinity")),
     ],
 )
-def test_the_page_has_months_and_dictionary(port: int, language: str, words: list[str]) -> None:
-    answer, content = ask(port, f"/open?lang={language}", **{"Accept-Encoding": "identity"})
+def test_the_page_has_months_and_dictionary(
+    port: int, language: str, words: tuple[str, str, str]
+) -> None:
+    heading, month, column = words
+    plain = {"Accept-Encoding": "identity"}
+    answer, content = ask(port, f"/open?lang={language}", **plain)
     assert answer.status == 200
-    assert [word for word in words if word not in content.decode()] == []
+    page = content.decode()
+    assert heading in page
+    assert month in page
+    assert column not in page, "the columns of one kind are read at a time"
+    link = "/open?kind=latency#dictionary"
+    assert link in page
+    answer, content = ask(port, f"/open?kind=latency&lang={language}", **plain)
+    assert answer.status == 200
+    assert column in content.decode()

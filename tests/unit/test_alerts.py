@@ -424,7 +424,7 @@ SENTENCES = {
     ),
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
     AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
-    AlertKind.CENTRE_UNHEALTHY: "Ổ đĩa: Còn trống 1,5 GB trên 100,0 GB (1,5 %).",
+    AlertKind.CENTRE_UNHEALTHY: "Ổ đĩa: Còn trống 1,5 GB trên 100,0 GB (1,5%).",
 }
 
 
