@@ -9,12 +9,14 @@ from __future__ import annotations
 from collector.store.database import Transaction
 
 
-class EntryConflictError(Exception):
-    """There is an entry that whoever writes has not seen."""
-
-
 def require_seen(
-    transaction: Transaction, table: str, first: str, number: int, newest: str, seen: int
+    transaction: Transaction,
+    table: str,
+    first: str,
+    number: int,
+    newest: str,
+    seen: int,
+    conflict: type[Exception],
 ) -> None:
     """Lock an entry's first one, and require that its newest one was seen.
 
@@ -25,12 +27,10 @@ def require_seen(
         number: of the note or announcement.
         newest: a query for what whoever writes saw, with as many `?` for `number` as it has.
         seen: what they saw.
-
-    Raises:
-        EntryConflictError: the newest entry is another one, or there is none.
+        conflict: is raised where the newest entry is another one, or there is none.
     """
     # It changes nothing, and lets no other one in until this one is stored.
     transaction.execute(f"UPDATE {table} SET author = author WHERE {first}", (number,))
     ((found,),) = transaction.execute(newest, (number,) * newest.count("?"))
     if found != seen:
-        raise EntryConflictError(f"the newest entry is {found}")
+        raise conflict(f"the newest entry is {found}")

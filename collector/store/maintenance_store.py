@@ -15,7 +15,7 @@ from collector.registry.planned_maintenance import (
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Row, Transaction
-from collector.store.further_entries import EntryConflictError, require_seen
+from collector.store.further_entries import require_seen
 
 _COLUMNS = (
     "announcement, recorded_at, author, action, isp, place, line, starts_at, ends_at, reason, note"
@@ -42,17 +42,15 @@ class SqlMaintenanceStore:
 
     def add(self, entry: MaintenanceEntry, after: int) -> None:
         with self._database.transaction() as transaction:
-            try:
-                require_seen(
-                    transaction,
-                    "maintenance_entries",
-                    "announcement = ? AND action = 'announced'",
-                    entry.number,
-                    "SELECT count(*) FROM maintenance_entries WHERE announcement = ?",
-                    after,
-                )
-            except EntryConflictError as error:
-                raise MaintenanceConflictError(str(error)) from error
+            require_seen(
+                transaction,
+                "maintenance_entries",
+                "announcement = ? AND action = 'announced'",
+                entry.number,
+                "SELECT count(*) FROM maintenance_entries WHERE announcement = ?",
+                after,
+                MaintenanceConflictError,
+            )
             _insert(transaction, entry.number, entry)
 
 

@@ -6,7 +6,7 @@ from collector.registry.registry import LineKey
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Row, Transaction
-from collector.store.further_entries import EntryConflictError, require_seen
+from collector.store.further_entries import require_seen
 from collector.store.line_notes import (
     NOTES_MOST,
     LineNote,
@@ -51,17 +51,15 @@ class SqlNoteStore:
 
 
 def _require_last(transaction: Transaction, note: int, after: int) -> None:
-    try:
-        require_seen(
-            transaction,
-            "line_notes",
-            "number = ?",
-            note,
-            "SELECT max(number) FROM line_notes WHERE number = ? OR note = ?",
-            after,
-        )
-    except EntryConflictError as error:
-        raise NoteConflictError(str(error)) from error
+    require_seen(
+        transaction,
+        "line_notes",
+        "number = ?",
+        note,
+        "SELECT max(number) FROM line_notes WHERE number = ? OR note = ?",
+        after,
+        NoteConflictError,
+    )
 
 
 def _require_room(transaction: Transaction, line: LineKey) -> None:

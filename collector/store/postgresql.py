@@ -172,7 +172,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
     def _translate(self, error: BaseException) -> Exception | None:
         if isinstance(error, psycopg.errors.NumericValueOutOfRange):
             return OverflowError(_one_line(error))
-        return _store_error(error) if isinstance(error, psycopg.Error) else None
+        return store_error(error) if isinstance(error, psycopg.Error) else None
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """A partition for today and each of the coming days, of every partitioned table."""
@@ -558,7 +558,8 @@ def _one_line(error: psycopg.Error) -> str:
     return " ".join(str(error).split())
 
 
-def _store_error(error: psycopg.Error) -> StoreError:
+def store_error(error: psycopg.Error) -> StoreError:
+    """What the database said, in one line."""
     return StoreError(f"PostgreSQL: {_one_line(error)}")
 
 

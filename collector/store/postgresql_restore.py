@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from collector.store.postgresql import RESTORE_MARK, PostgresqlStore
+from collector.store.postgresql import RESTORE_MARK, PostgresqlStore, store_error
 from collector.store.store_error import StoreError
 
 # The `application_name` of the programs that write.
@@ -55,7 +55,7 @@ def restoring(conninfo: str) -> Iterator[Restore]:
             # This waits for the disk, also for what was committed before.
             connection.execute(f"DROP TABLE {RESTORE_MARK}")
     except psycopg.Error as error:
-        raise StoreError(f"PostgreSQL: {' '.join(str(error).split())}") from error
+        raise store_error(error) from error
 
 
 def _begin(connection: psycopg.Connection) -> None:

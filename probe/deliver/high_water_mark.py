@@ -23,8 +23,8 @@ from probe.deliver.loss_reports import LossReport, Lost
 from probe.state.json_file import replace_file
 from wire.decoding import decode_json
 
-# A day of the default plan reserves about 40 times; after a loss at most so many numbers are
-# reported as dropped though they were never assigned.
+# A day of the default plan reserves about 40 times; after a loss at most so many numbers, or those
+# of a burst, are reported as dropped though they were never assigned.
 RESERVED_AHEAD = 256
 # In a burst twice as many as its last transaction took: each would wait for the mark otherwise.
 _RESERVED_BURST = 2
