@@ -20,7 +20,7 @@ from runtime.settings import SettingsError
 
 _SEPARATORS = (",", ";", "\t")
 # A title, a date, who made it, and an empty row stand above the names of the columns.
-_ROWS_ABOVE_MOST = 10
+ROWS_ABOVE_MOST = 10
 
 
 class Row(NamedTuple):
@@ -90,7 +90,7 @@ def _column_names(cells: Sequence[str]) -> list[str]:
 
 def _rows_above_head(lines: Sequence[tuple[str, list[str]]], known: Sequence[str]) -> int | None:
     """How many rows stand above the names of the columns; None where there are no names."""
-    first = enumerate(lines[: _ROWS_ABOVE_MOST + 1])
+    first = enumerate(lines[: ROWS_ABOVE_MOST + 1])
     return next((number for number, (_, cells) in first if has_head(cells, known)), None)
 
 
@@ -104,7 +104,7 @@ def _no_head(required: Collection[str]) -> Phrase:
 
 def _separator(text: str, known: Sequence[str]) -> str:
     """The separator by which the first lines have the most columns that are known."""
-    first = text.split("\n", _ROWS_ABOVE_MOST + 1)[: _ROWS_ABOVE_MOST + 1]
+    first = text.split("\n", ROWS_ABOVE_MOST + 1)[: ROWS_ABOVE_MOST + 1]
 
     def columns(separator: str) -> int:
         cells = (cell.strip(' "\r').lower() for line in first for cell in line.split(separator))

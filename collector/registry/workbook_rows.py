@@ -13,6 +13,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from collector.registry.csv_rows import ROWS_ABOVE_MOST
 from runtime.language import Phrase
 from runtime.problem import Problem
 from runtime.settings import SettingsError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 UNCOMPRESSED_MOST = 64_000_000
 ROWS_MOST = 100_000
 _COLUMNS_MOST = 100
-_ROWS_ABOVE_MOST = 10
 
 
 def is_workbook(content: bytes) -> bool:
@@ -95,7 +95,7 @@ def _with_table(
 
 
 def _first_rows(sheet: Worksheet) -> Iterable[list[str]]:
-    rows = sheet.iter_rows(values_only=True, max_row=_ROWS_ABOVE_MOST + 1, max_col=_COLUMNS_MOST)
+    rows = sheet.iter_rows(values_only=True, max_row=ROWS_ABOVE_MOST + 1, max_col=_COLUMNS_MOST)
     return ([_text(cell) for cell in row] for row in rows)
 
 

@@ -38,13 +38,13 @@ class Place:
     def __init__(self, directory: Path, conninfo: str | None) -> None:
         directory.mkdir()
         self.config = directory / "collector.toml"
-        self._path, self._conninfo = directory / "results.sqlite", conninfo
+        self._path, self.conninfo = directory / "results.sqlite", conninfo
         store = {"path": str(self._path)} | ({"postgresql": conninfo} if conninfo else {})
         broker = {"host": "127.0.0.1", "port": 1, "tls": False}
         self.config.write_bytes(msgspec.toml.encode({"broker": broker, "store": store}))
 
     def open(self) -> Store:
-        return PostgresqlStore(self._conninfo) if self._conninfo else SqliteStore(self._path)
+        return PostgresqlStore(self.conninfo) if self.conninfo else SqliteStore(self._path)
 
     def command(self, *words: str | Path) -> int:
         name, *rest = map(str, words)
@@ -54,11 +54,15 @@ class Place:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Place, Place]:
     """A place with a store and one without."""
-    names: list[str | None] = [None, None]
     if request.param == "postgresql":
-        server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-        names = [server.conninfo(server.new_database()) for _ in range(2)]
-    return Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+        return two_databases(request.getfixturevalue("postgresql_server"), tmp_path)
+    return Place(tmp_path / "one", None), Place(tmp_path / "two", None)
+
+
+def two_databases(server: PostgresqlServer, tmp_path: Path) -> tuple[Place, Place]:
+    """Two places, each with a database of its own that is empty."""
+    one, two = (server.conninfo(server.new_database()) for _ in range(2))
+    return Place(tmp_path / "one", one), Place(tmp_path / "two", two)
 
 
 def fill(place: Place) -> None:
@@ -323,13 +327,12 @@ def test_a_postgresql_restore_that_is_killed_leaves_no_store(
     postgresql_server: PostgresqlServer, tmp_path: Path
 ) -> None:
     """What it has left is refused by a collector, and cleaned up by the next restore."""
-    names = [postgresql_server.conninfo(postgresql_server.new_database()) for _ in range(2)]
-    one, two = Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+    one, two = two_databases(postgresql_server, tmp_path)
     fill(one)
     before, copy = contents(one), tmp_path / "copy"
     assert one.command("backup", copy) == 0
     argv = [sys.executable, "-m", "collector", "restore", "--config", str(two.config), str(copy)]
-    with psycopg.connect(names[1], autocommit=True) as connection:
+    with psycopg.connect(two.conninfo or "", autocommit=True) as connection:
 
         def count(query: str) -> int:
             row = connection.execute(query.encode()).fetchone()
@@ -354,15 +357,14 @@ def test_a_postgresql_restore_that_fails_leaves_an_empty_database(
     postgresql_server: PostgresqlServer, tmp_path: Path
 ) -> None:
     """The end of the file is missing: tables were made and some rows written by then."""
-    names = [postgresql_server.conninfo(postgresql_server.new_database()) for _ in range(2)]
-    one, two = Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+    one, two = two_databases(postgresql_server, tmp_path)
     fill(one)
     copy = tmp_path / "copy"
     assert one.command("backup", copy) == 0
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-2_000])
     assert two.command("restore", copy) == 1
-    with psycopg.connect(names[1]) as connection:
+    with psycopg.connect(two.conninfo or "") as connection:
         left = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
         ).fetchall()

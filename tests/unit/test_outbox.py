@@ -253,13 +253,19 @@ def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:
     opened.close()
 
 
-def test_epochs_of_a_file_of_before_they_had_a_checksum_get_one(path: Path) -> None:
+def two_epochs(path: Path) -> list[UUID]:
+    """An outbox with two results of each of two epochs."""
     epochs = []
     for _ in range(2):
         outbox = Outbox(path)
         fill(outbox, 2)
         outbox.close()
         epochs.append(outbox.epoch)
+    return epochs
+
+
+def test_epochs_of_a_file_of_before_they_had_a_checksum_get_one(path: Path) -> None:
+    epochs = two_epochs(path)
     with closing(sqlite3.connect(path)) as db:
         rows = db.execute("SELECT first_row, epoch FROM epochs").fetchall()
         db.execute("DROP TABLE epochs")
@@ -290,12 +296,7 @@ def test_epochs_of_a_file_of_before_they_had_a_checksum_get_one(path: Path) -> N
     ],
 )
 def test_an_epoch_that_was_changed_in_the_file_is_damage_and_named(path: Path, damage: str) -> None:
-    epochs = []
-    for _ in range(2):
-        outbox = Outbox(path)
-        fill(outbox, 2)
-        outbox.close()
-        epochs.append(outbox.epoch)
+    epochs = two_epochs(path)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"UPDATE epochs SET {damage} WHERE first_row = 3")
     with pytest.raises(OutboxDamagedError):
